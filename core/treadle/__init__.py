@@ -1,0 +1,59 @@
+"""Treadle runs background work for Python web applications."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from treadle.app import Treadle
+    from treadle.current import current_app
+    from treadle.hookspecs import hookimpl, hookspec
+    from treadle.registry import shared_task
+    from treadle.request import current_job
+    from treadle.result import AsyncResult
+    from treadle.task import Task
+    from treadle.workflows.signature import Signature, signature
+
+__version__ = "0.1.0"
+
+#: Where each public name lives. Loaded on first use, so that `import treadle` costs next to nothing.
+_HOMES = {
+    "AsyncResult": "treadle.result",
+    "Signature": "treadle.workflows.signature",
+    "Task": "treadle.task",
+    "Treadle": "treadle.app",
+    "current_app": "treadle.current",
+    "current_job": "treadle.request",
+    "hookimpl": "treadle.hookspecs",
+    "hookspec": "treadle.hookspecs",
+    "shared_task": "treadle.registry",
+    "signature": "treadle.workflows.signature",
+}
+
+__all__ = [
+    "AsyncResult",
+    "Signature",
+    "Task",
+    "Treadle",
+    "__version__",
+    "current_app",
+    "current_job",
+    "hookimpl",
+    "hookspec",
+    "shared_task",
+    "signature",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'treadle' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,47 @@
+-- Fields of the hash job:<id>; a field that has its default is absent.
+--   t task  q queue  p priority  y payload  o options  n sequence  h "0": not redelivered
+--   s state (d scheduled, b blocked, q queued, r running, s succeeded, f failed, c cancelled)  z reason
+--   a attempt  c crashes  r receipt  R receipt of the last retry or release  l lease
+--   m made  d due  x expires  b began  f finished (all in ms)
+--   e error  v value  g progress  k cancelling  u suspect  j verdict  J reason of the verdict
+--   w watches waiting for its end
+--   i "1": something uncommon has happened to it, so a x c k u j w must be looked at
+local STATES = {
+  d = 'scheduled', b = 'blocked', q = 'queued', r = 'running', s = 'succeeded', f = 'failed', c = 'cancelled',
+}
+local FINAL = { s = true, f = true, c = true }
+
+-- Tells the watches named in w that the job is final or gone.
+local function tell(watches, id)
+  for token in string.gmatch(watches, '%S+') do
+    call('PUBLISH', P .. 'watch:' .. token, id)
+  end
+end
+
+-- Ends a job that stands in no queue and under no lease any more.
+local function finish(id, state, reason, err)
+  local key = JOB .. id
+  local watches = call('HGET', key, 'w')
+  call('HSET', key, 's', state, 'z', reason, 'f', NOW)
+  if err and err ~= '' then
+    call('HSET', key, 'e', err)
+  end
+  call('HDEL', key, 'd', 'j', 'J', 'u', 'w')
+  call('ZADD', P .. 'final:' .. state, NOW_US, id)
+  if watches then
+    tell(watches, id)
+  end
+end
+
+-- Takes a job that waits out of where it waits.
+local function pull(id, state, queue)
+  if state == 'd' then
+    call('ZREM', P .. 'delayed:' .. queue, id)
+  elseif state == 'q' then
+    if call('ZREM', P .. 'q:' .. queue, id) == 0 then
+      call('ZREM', P .. 'suspects:' .. queue, id)
+    end
+  elseif FINAL[state] then
+    call('ZREM', P .. 'final:' .. state, id)
+  end
+end

@@ -1,0 +1,20 @@
+-- needs: clock jobs wake leases recovery
+-- ARGV: limit, max crashes, error of a verdict. Answers the ids given back.
+local back, limit = {}, tonumber(ARGV[1])
+-- During an outage, and for one lease after it, being late means nothing.
+local beat = call('MGET', P .. 'pulse', P .. 'pulse_ttl', P .. 'recover_after')
+if (beat[1] and now - beat[1] > beat[2] / 2) or now < tonumber(beat[3] or 0) then
+  return back
+end
+for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'lease', '-inf', now, 'LIMIT', 0, 100)) do
+  if #back >= limit then break end
+  call('ZADD', P .. 'lease', 0, lease)
+  for _, id in ipairs(call('HRANDFIELD', P .. 'held:' .. lease, limit - #back)) do
+    local alone = call('HGET', JOB .. id, 'u')
+    if give_back(lease, id, alone and 'crashed' or 'suspect', ARGV[3], tonumber(ARGV[2]), true) then
+      back[#back + 1] = id
+    end
+  end
+  close_if_empty(lease)
+end
+return back

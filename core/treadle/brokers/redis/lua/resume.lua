@@ -1,0 +1,5 @@
+-- needs: clock jobs wake
+-- ARGV: queue.
+call('SREM', P .. 'paused', ARGV[1])
+wake(ARGV[1])
+return 1

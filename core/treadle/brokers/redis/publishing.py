@@ -1,0 +1,55 @@
+"""Jobs as the flat arguments of the `publish` script, checked and cut into steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from treadle.brokers.redis.settling import CHUNK
+from treadle.exceptions import ConfigurationError
+from treadle.job import MAX_ID_LENGTH, MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY, Job
+
+#: Above this a step is cut, so that one call fits well into its deadline.
+_MAX_STEP_BYTES = 8 << 20
+
+Arguments: TypeAlias = list[str | bytes | int]
+
+
+def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
+    """Eleven arguments per job, in one list for each step. Raises ConfigurationError before anything is stored."""
+    batches: list[Arguments] = []
+    flat: Arguments = []
+    count, size = CHUNK, 0
+    for job in jobs:
+        payload, options = job.payload, job.options
+        if not _is_storable(job):
+            raise ConfigurationError(f"job {job.id!r} cannot be stored: {_why_not(job)}; nothing was published")
+        size += len(payload) + len(options)
+        if count == CHUNK or size > _MAX_STEP_BYTES:
+            flat = []
+            batches.append(flat)
+            count, size = 0, len(payload) + len(options)
+        count += 1
+        times = job.delay_ms, job.eta_ms, job.ttl_ms, job.expires_ms
+        flat += (job.id, job.task, job.queue, job.priority, payload, options, *times, 1 if job.redeliver else 0)
+    return batches
+
+
+def _is_storable(job: Job) -> bool:
+    return (
+        type(job.payload) is bytes
+        and type(job.options) is bytes
+        and 0 < len(job.id) <= MAX_ID_LENGTH
+        and 0 < len(job.task) <= MAX_NAME_LENGTH
+        and 0 < len(job.queue) <= MAX_NAME_LENGTH
+        and MIN_PRIORITY <= job.priority <= MAX_PRIORITY
+    )
+
+
+def _why_not(job: Job) -> str:
+    for name in ("payload", "options"):
+        if type(getattr(job, name)) is not bytes:
+            return f"{name} must be bytes"
+    if not MIN_PRIORITY <= job.priority <= MAX_PRIORITY:
+        return f"priority {job.priority} is not within {MIN_PRIORITY} and {MAX_PRIORITY}"
+    return f"id, task and queue must have 1 to {MAX_NAME_LENGTH} characters"

@@ -1,0 +1,1 @@
+"""The PostgreSQL dialect: a server, row locks, and NOTIFY."""

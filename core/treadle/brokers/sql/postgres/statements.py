@@ -1,0 +1,111 @@
+"""What PostgreSQL says in its own way: many rows as one array per column, and writes that answer what they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+#: The clock of a statement: the same value wherever it stands in one, integer milliseconds of the Unix epoch.
+NOW_MS: Final = "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)"
+
+#: Parameters are array literals; through `text`, so that every driver hands them over as they are.
+_OUTCOME_TYPES: Final = (
+    "bigint", "smallint", "text", "integer", "integer", "integer", "integer", "text", "bytea", "bytea", "bytea",
+    "bigint", "bigint",
+)  # fmt: skip
+_JOB_COLUMNS: Final = {
+    "id": "text",
+    "task": "text",
+    "queue": "text",
+    "priority": "smallint",
+    "payload": "bytea",
+    "options": "bytea",
+    "delay_ms": "bigint",
+    "eta_ms": "bigint",
+    "ttl_ms": "bigint",
+    "expires_ms": "bigint",
+    "redeliver": "smallint",
+}
+_WAITING_COLUMNS: Final = {
+    "state": "smallint",
+    "due_ms": "bigint",
+    "receipt": "integer",
+    "settled": "integer",
+    "attempt": "integer",
+    "crashes": "integer",
+    "suspect": "smallint",
+    "verdict": "bytea",
+    "verdict_reason": "text",
+    "error": "bytea",
+    "seq": "bigint",
+}
+
+
+def _unnest(types: Mapping[str, str]) -> str:
+    """A table of parameters: an array for each column."""
+    arrays = ", ".join(f"?::text::{kind}[]" for kind in types.values())
+    return f"unnest({arrays}) AS given ({', '.join(types)})"
+
+
+TEXTS: Final[Mapping[str, str]] = {
+    # When it is due and when it expires is as `publishing.due_ms` and `publishing.expires_ms` say.
+    "publish_one": f"""
+        WITH published AS (
+            INSERT INTO {{job}} (id, task, queue, priority, payload, options, created_ms, due_ms, expires_ms, redeliver)
+            SELECT ?, ?, ?, ?, ?, ?, now_ms, greatest(now_ms + ?::bigint, ?::bigint, now_ms),
+                   coalesce(least(nullif(?::bigint, 0), now_ms + nullif(?::bigint, 0)), 0), ?
+            FROM (SELECT {NOW_MS} AS now_ms) clock
+            ON CONFLICT (id) DO NOTHING
+            RETURNING seq, queue, priority, created_ms, due_ms, expires_ms),
+        enlivened AS (
+            INSERT INTO {{live}} (seq, queue, priority, state, due_ms, expires_ms)
+            SELECT seq, queue, priority, CASE WHEN due_ms <= created_ms THEN {{QUEUED}} ELSE {{SCHEDULED}} END, due_ms,
+                   expires_ms FROM published)
+        SELECT NOT EXISTS (SELECT 1 FROM {{live}} WHERE state = {{QUEUED}} AND queue = ?)""",
+    # The same for many, with an array for each column.
+    "publish": f"""
+        WITH clock AS (SELECT {NOW_MS} AS now_ms),
+        given AS (SELECT * FROM {_unnest(_JOB_COLUMNS)}),
+        published AS (
+            INSERT INTO {{job}} (id, task, queue, priority, payload, options, created_ms, due_ms, expires_ms, redeliver)
+            SELECT id, task, queue, priority, payload, options, now_ms, greatest(now_ms + delay_ms, eta_ms, now_ms),
+                   coalesce(least(nullif(expires_ms, 0), now_ms + nullif(ttl_ms, 0)), 0), redeliver
+            FROM given CROSS JOIN clock
+            ON CONFLICT (id) DO NOTHING
+            RETURNING seq, queue, priority, created_ms, due_ms, expires_ms),
+        enlivened AS (
+            INSERT INTO {{live}} (seq, queue, priority, state, due_ms, expires_ms)
+            SELECT seq, queue, priority, CASE WHEN due_ms <= created_ms THEN {{QUEUED}} ELSE {{SCHEDULED}} END, due_ms,
+                   expires_ms FROM published)
+        SELECT coalesce(bool_or(is_delayed OR NOT EXISTS (
+            SELECT 1 FROM {{live}} l WHERE l.state = {{QUEUED}} AND l.queue = of_queue.queue)), false)
+        FROM (SELECT queue, bool_or(delay_ms > 0 OR eta_ms > 0) AS is_delayed FROM given GROUP BY queue) of_queue""",
+    "complete": f"""
+        WITH ended AS (
+            DELETE FROM {{live}} l USING {_unnest({"seq": "bigint", "receipt": "integer", "result": "bytea"})}
+            WHERE l.seq = given.seq AND l.receipt = given.receipt AND l.state = {{RUNNING}}
+            RETURNING l.seq, l.attempt, l.crashes, l.receipt, l.lease, given.result, l.progress, l.started_ms)
+        INSERT INTO {{outcome}} ({{OUTCOME}})
+        SELECT seq, {{SUCCEEDED}}, '', attempt + 1, crashes, receipt, receipt, lease, result, NULL, progress,
+               started_ms, ? FROM ended
+        RETURNING seq, receipt""",
+    "end": "INSERT INTO {outcome} ({OUTCOME}) SELECT * FROM unnest("
+    + ", ".join(f"?::text::{kind}[]" for kind in _OUTCOME_TYPES)
+    + ")",
+    "put_back": f"""
+        UPDATE {{live}} l SET {", ".join(f"{name} = given.{name}" for name in _WAITING_COLUMNS if name != "seq")}
+        FROM {_unnest(_WAITING_COLUMNS)} WHERE l.seq = given.seq""",
+    "request_cancel": f"""
+        UPDATE {{live}} l SET cancelling = given.degree
+        FROM {_unnest({"degree": "smallint", "seq": "bigint", "below": "smallint"})}
+        WHERE l.seq = given.seq AND l.cancelling < given.below""",
+}
+
+LOCKS: Final[Mapping[str, str]] = {
+    "lock": "FOR UPDATE",
+    "lock_live": "FOR UPDATE OF l",
+    "lock_outcome": "FOR UPDATE OF o",
+    "hold": "FOR SHARE",
+    "free": "FOR UPDATE SKIP LOCKED",
+    "free_live": "FOR UPDATE OF l SKIP LOCKED",
+}

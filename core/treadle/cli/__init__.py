@@ -1,0 +1,1 @@
+"""The `treadle` command. Each command is a file in `commands/`, loaded when it is used."""

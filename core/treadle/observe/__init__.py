@@ -1,0 +1,1 @@
+"""What one can see of running jobs: logs, and which job is current."""

@@ -1,0 +1,94 @@
+"""One place in a child where one job runs at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from treadle.request import Request
+from treadle.serialization.failure import encode_failure
+from treadle.settlement import Fail, Release
+
+if TYPE_CHECKING:
+    from treadle.execution.runner import Runner
+    from treadle.job import Delivery
+    from treadle.settlement import Settlement
+    from treadle.worker.board import Board
+    from treadle.worker.child.desk import Desk
+
+
+class Slot:
+    """Runs deliveries one after another. Pools subclass it to say how a run is interrupted."""
+
+    def __init__(self, index: int, runner: Runner, desk: Desk, board: Board) -> None:
+        self.index = index
+        self._runner, self._desk, self._board = runner, desk, board
+        self._pid = os.getpid()
+        #: What runs here now.
+        self.request: Request | None = None
+        #: When the run is to be interrupted (monotonic seconds); 0: never.
+        self.soft_deadline_s = 0.0
+
+    def serve(self) -> None:
+        """Run deliveries until the desk is closed."""
+        while (delivery := self._desk.take()) is not None:
+            self.run(delivery)
+
+    def run(self, delivery: Delivery) -> None:
+        """Run one delivery and leave its outcome on the desk."""
+        started_s = time.monotonic()
+        request = self._start(delivery, started_s)
+        settlement = self._run(request) if isinstance(request, Request) else request
+        if os.getpid() != self._pid:
+            os._exit(0)  # the task forked and returned in both processes; only one of them is a child of ours
+        self.end()
+        self._desk.give(settlement, time.monotonic() - started_s)
+
+    def _run(self, request: Request) -> Settlement:
+        return self._runner.run(request)
+
+    def _start(self, delivery: Delivery, now_s: float) -> Request | Settlement:
+        """The request to run; or the settlement of a delivery that is not to be run, or cannot be."""
+        if self._board.is_recalled:
+            return Release(delivery, delivery.suspect)
+        try:
+            request = self._runner.prepare(delivery)
+            if isinstance(request, Request):
+                self.begin(request, now_s)
+        except Exception as error:  # noqa: BLE001 - whatever a job brings with it, it fails alone
+            return Fail(delivery, "undecodable", encode_failure(error))
+        return request
+
+    def begin(self, request: Request, now_s: float) -> None:
+        """A run starts: show it to the supervisor, and arm its limits."""
+        hard_s, soft_s = request.limits
+        delivery = request.delivery
+        self._board.begin(self.index, delivery.id, delivery.receipt, now_s, now_s + hard_s if hard_s else 0.0)
+        self.request = request
+        if soft_s:
+            self.soft_deadline_s = now_s + soft_s
+            self._desk.ring()
+
+    def end(self) -> None:
+        """The run is over: nothing can interrupt it any more."""
+        self.request = None
+        self.soft_deadline_s = 0.0
+        self._board.end(self.index)
+
+    def interrupt(self, error: BaseException) -> bool:
+        """Make the running code raise `error`, once. From the broker thread.
+
+        False if no user code runs here just now: then it is to be tried again.
+        """
+        request = self.request
+        if request is None or not request.in_user_code:
+            return False
+        if type(request.interruption) is not type(error):
+            request.interruption = error
+            self._strike(request, error)
+        return True
+
+    def _strike(self, request: Request, error: BaseException) -> None:
+        """Raise `error` in the code of `request`, by the means of the pool."""
+        raise NotImplementedError

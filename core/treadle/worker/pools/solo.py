@@ -1,0 +1,37 @@
+"""The solo pool: one job at a time in the worker's own process. For debuggers, and for the smallest machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from treadle.exceptions import NotSupported
+from treadle.serialization.failure import encode_failure
+from treadle.settlement import Fail
+from treadle.worker.pools.prefork import MainThreadSlot, PreforkPool
+
+if TYPE_CHECKING:
+    from treadle.request import Request
+    from treadle.settlement import Settlement
+    from treadle.worker.child.event_loops import EventLoop
+    from treadle.worker.pools import PoolParts
+
+
+class SoloPool(PreforkPool):
+    """As prefork, without a child: nobody outside could kill a run, so hard limits are refused."""
+
+    name = "solo"
+
+    def _slot(self, parts: PoolParts, loop: EventLoop) -> MainThreadSlot:
+        return SoloSlot(parts, loop)
+
+
+class SoloSlot(MainThreadSlot):
+    """Refuses what it cannot enforce: a limit given at the call reaches the worker only with the job."""
+
+    def _run(self, request: Request) -> Settlement:
+        if request.time_limit is None:
+            return super()._run(request)
+        error = NotSupported(
+            f"the solo pool cannot enforce time_limit={request.time_limit}: nobody outside could kill the run"
+        )
+        return Fail(request.delivery, "rejected", encode_failure(error, with_traceback=False))

@@ -1,0 +1,70 @@
+"""Who is charged for the death of a child: a pure decision from what was left on its board."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NamedTuple
+
+from treadle.exceptions import TimeLimitExceeded, WorkerLost
+from treadle.serialization.failure import encode_failure
+from treadle.worker.supervisor.ward import Crash, Ward
+
+_BROKER_THREAD_DIED = 70
+
+
+class Verdict(NamedTuple):
+    """What is to be done about what a dead child held."""
+
+    crash: Crash
+    is_clean: bool
+    guilty: str | None
+    suspects: list[str]
+    error: bytes
+
+    @property
+    def charges(self) -> bool:
+        """Whether a job was found guilty or suspect."""
+        return self.guilty is not None or bool(self.suspects)
+
+
+def judge_death(status: int | None, ward: Ward) -> Verdict:
+    """Charge the guilty: the only job that ran, or the one whose limit passed. Several are suspects.
+
+    `status` is as `os.waitpid` gives it, None if nobody knows it.
+    """
+    is_clean = bool(ward.farewell) and status in (0, None) and ward.crash is None
+    crash = ward.crash or Crash("crashed", f"the process {describe_exit(status)}")
+    if is_clean:
+        return Verdict(Crash("released", ward.farewell), True, None, [], b"")
+    running = [run.id for run in ward.board.running()]
+    if crash.reason == "time_limit":
+        return Verdict(
+            crash, False, ward.guilty, [], encode_failure(TimeLimitExceeded(crash.text), with_traceback=False)
+        )
+    if crash.reason != "crashed" or _is_our_fault(status):
+        return Verdict(crash, False, None, [], b"")
+    error = encode_failure(WorkerLost(f"{crash.text} while it ran the job"), with_traceback=False)
+    if len(running) == 1:
+        return Verdict(crash, False, running[0], [], error)
+    return Verdict(crash, False, None, running, error)
+
+
+def _is_our_fault(status: int | None) -> bool:
+    """Whether the broker thread gave up (`treadle.worker.child.process`), whatever job ran beside it."""
+    return status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BROKER_THREAD_DIED
+
+
+def describe_exit(status: int | None) -> str:
+    """`was killed by SIGKILL`, `exited with code 3`, in words."""
+    if status is None:
+        return "ended, nobody knows how"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        hint = " (out of memory, or somebody's kill -9)" if name == "SIGKILL" else ""
+        return f"was killed by {name}{hint}"
+    return f"exited with code {os.waitstatus_to_exitcode(status)}"

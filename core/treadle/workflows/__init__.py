@@ -1,0 +1,1 @@
+"""Calls that have not been made yet, as data."""
