@@ -107,6 +107,27 @@ class Publisher:
 
         The call's options win over the routes, the routes over the task, the task over the settings.
         """
+        task = call.task
+        if task is None or call.options or self._app.routes or running_request() is not None:
+            return self._job_of_its_own(call)
+        # The usual call says nothing but its arguments: its job is as that of the call before.
+        blank = task.blank
+        if blank is None:
+            blank = task.blank = self._job_of_its_own(call)
+        payload = self._app.codec.encode_call(
+            call.args, call.kwargs, serializer=task.serializer, compression=task.compression
+        )
+        return Job(new_id(), blank.task, payload, *blank[3:])
+
+    def wait_s(self, countdown: Any, eta: Any) -> float | None:
+        """Seconds from now that either means, 0 if it has passed; None if neither was given. `eta` wins."""
+        if eta is not None:
+            return max(0.0, instant_ms("eta", eta, self._zone) / 1000 - time.time())
+        return None if countdown is None else max(0.0, duration_ms("countdown", countdown) / 1000)
+
+    # From a call to a job --------------------------------------------------------------------------
+
+    def _job_of_its_own(self, call: Call) -> Job:
         app, conf, task = self._app, self._app.conf, call.task
         options = self._merged(call) if call.options or app.routes else call.options
         chosen = options.get
@@ -134,14 +155,6 @@ class Publisher:
             expires_ms=times.expires_ms,
             redeliver=conf.task_acks_late if task is None or task.acks_late is None else task.acks_late,
         )
-
-    def wait_s(self, countdown: Any, eta: Any) -> float | None:
-        """Seconds from now that either means, 0 if it has passed; None if neither was given. `eta` wins."""
-        if eta is not None:
-            return max(0.0, instant_ms("eta", eta, self._zone) / 1000 - time.time())
-        return None if countdown is None else max(0.0, duration_ms("countdown", countdown) / 1000)
-
-    # From a call to a job --------------------------------------------------------------------------
 
     def _checked_call(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]

@@ -24,7 +24,9 @@ except ImportError as missing:
 
 Command: TypeAlias = tuple[str | bytes | int, ...]
 ReplyError = hiredis.ReplyError
-_READ_BYTES = 1 << 17
+_READ_BYTES = 1 << 15
+#: A socket's timeout is set anew only when it is wrong by more than this: setting it is a system call.
+_TIMEOUT_SLACK_S = 0.05
 
 
 class Connection:
@@ -37,7 +39,9 @@ class Connection:
     def __init__(self, address: Address, host: str, port: int, *, deadline: float) -> None:
         self.peer = address.path or f"{host}:{port}"
         self._reader = hiredis.Reader()
+        self._buffer = memoryview(bytearray(_READ_BYTES))
         self._socket = self._connect(address, host, port, deadline)
+        self._timeout_s = 0.0
         self._pending: Callable[[], int] | None = getattr(self._socket, "pending", None)
         try:
             self._log_in(address, deadline)
@@ -52,9 +56,9 @@ class Connection:
 
     def send(self, commands: Sequence[Command], *, deadline: float) -> None:
         """Send commands without reading their replies."""
-        content = b"".join([_pack(command) for command in commands])
+        content = _pack(commands[0]) if len(commands) == 1 else b"".join([_pack(command) for command in commands])
         try:
-            self._socket.settimeout(self._left(deadline))
+            self._allow(deadline)
             self._socket.sendall(content)
         except OSError as error:
             raise self._gone(error) from error
@@ -75,11 +79,11 @@ class Connection:
     def receive(self, *, deadline: float) -> None:
         """Take in what the server has sent so far; waits for the first byte."""
         try:
-            self._socket.settimeout(self._left(deadline))
-            self._feed(self._socket.recv(_READ_BYTES))
+            self._allow(deadline)
+            self._take_in()
             # What TLS has decrypted already, `select` on the socket would not see.
             while self._pending and self._pending():
-                self._feed(self._socket.recv(_READ_BYTES))
+                self._take_in()
         except OSError as error:
             raise self._gone(error) from error
 
@@ -91,10 +95,18 @@ class Connection:
         """Close the socket. Safe to repeat, and in a forked child: nothing is sent."""
         self._socket.close()
 
-    def _feed(self, content: bytes) -> None:
-        if not content:
+    def _take_in(self) -> None:
+        count = self._socket.recv_into(self._buffer)
+        if not count:
             raise self._gone(ConnectionResetError("the server closed the connection"))
-        self._reader.feed(content)
+        self._reader.feed(self._buffer, 0, count)
+
+    def _allow(self, deadline: float) -> None:
+        """Let the socket wait until the deadline, and hardly longer."""
+        left_s = self._left(deadline)
+        if not -_TIMEOUT_SLACK_S < left_s - self._timeout_s < _TIMEOUT_SLACK_S:
+            self._socket.settimeout(left_s)
+            self._timeout_s = left_s
 
     def _left(self, deadline: float) -> float:
         left_s = deadline - time.monotonic()
@@ -132,10 +144,8 @@ class Connection:
                 raise ConfigurationError(f"Redis at {self.peer} refused {command[0]!s}: {reply}; check the broker URL")
 
 
-def _pack(command: Command) -> bytes:
-    # The stubs of hiredis 3 allow only tuples of length one, and leave out the answer's type.
-    pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
-    return pack(command)
+# The stubs of hiredis 3 allow only tuples of length one, and leave out the answer's type.
+_pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _connect_unix(path: str, timeout_s: float) -> socket.socket:

@@ -7,7 +7,7 @@ local time = call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 -- Written as text once: turning a number into an argument costs as much as the command it goes to.
-local NOW, NOW_US = string.format('%.0f', now), string.format('%.0f', now_us)
+local NOW = string.format('%.0f', now)
 
 -- A queue is a sorted set: larger priority first, then publishing order. Both fit exactly in a double.
 local SPAN = 17592186044416

@@ -9,6 +9,7 @@
 local STATES = {
   d = 'scheduled', b = 'blocked', q = 'queued', r = 'running', s = 'succeeded', f = 'failed', c = 'cancelled',
 }
+local NOW_US = string.format('%.0f', now_us)
 local FINAL = { s = true, f = true, c = true }
 
 -- Tells the watches named in w that the job is final or gone.
