@@ -80,10 +80,12 @@ class Client:
         deadline = time.monotonic() + CALL_DEADLINE_S
         while commands:
             replies = self._attempt(commands, deadline, repeat=repeat)
-            refusal = next((str(reply) for reply in replies if isinstance(reply, ReplyError)), None)
-            if refusal is None:
+            for reply in replies:
+                if isinstance(reply, ReplyError):
+                    self._answer(str(reply), loads, deadline)
+                    break
+            else:
                 return replies
-            self._answer(refusal, loads, deadline)
         return []
 
     def connect(self, deadline: float) -> Connection:
@@ -124,7 +126,7 @@ class Client:
             # Also for an interrupt: replies that were not read would answer the next call.
             connection.close()
             raise
-        if len(self._idle) < _MAX_IDLE and os.getpid() == self._pid:
+        if len(self._idle) < _MAX_IDLE:
             self._idle.append(connection)
         else:
             connection.close()

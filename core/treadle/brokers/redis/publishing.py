@@ -12,11 +12,14 @@ from treadle.job import MAX_ID_LENGTH, MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORI
 #: Above this a step is cut, so that one call fits well into its deadline.
 _MAX_STEP_BYTES = 8 << 20
 
+#: The values after the queue of a job that says nothing of its own.
+_USUAL = Job("", "", b"")[4:]
+
 Arguments: TypeAlias = list[str | bytes | int]
 
 
 def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
-    """Eleven arguments per job, in one list for each step. Raises ConfigurationError before anything is stored."""
+    """The arguments of each step. Raises ConfigurationError before anything is stored."""
     batches: list[Arguments] = []
     flat: Arguments = []
     count, size = CHUNK, 0
@@ -26,13 +29,20 @@ def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
             raise ConfigurationError(f"job {job.id!r} cannot be stored: {_why_not(job)}; nothing was published")
         size += len(payload) + len(options)
         if count == CHUNK or size > _MAX_STEP_BYTES:
-            flat = []
+            flat = [0]
             batches.append(flat)
             count, size = 0, len(payload) + len(options)
         count += 1
-        times = job.delay_ms, job.eta_ms, job.ttl_ms, job.expires_ms
-        flat += (job.id, job.task, job.queue, job.priority, payload, options, *times, 1 if job.redeliver else 0)
+        flat[0] = count
+        usual = job[4:] == _USUAL
+        flat += (job.id, job.task, job.queue, payload, 0) if usual else _with_all(job)
     return batches
+
+
+def _with_all(job: Job) -> Arguments:
+    times = job.delay_ms, job.eta_ms, job.ttl_ms, job.expires_ms
+    unusual = job.priority, job.options, *times, 1 if job.redeliver else 0
+    return [job.id, job.task, job.queue, job.payload, 1, *unusual]
 
 
 def _is_storable(job: Job) -> bool:

@@ -1,29 +1,24 @@
 -- needs: clock wake
--- ARGV: eleven values per job. A job whose id is known is left alone.
-local count = #ARGV / 11
-local seq = call('INCRBY', P .. 'seq', count) - count
+-- ARGV: how many jobs, then for each: id, task, queue, payload, and 0; or 1 and what is unusual about it:
+-- priority, options, delay, eta, ttl, expires, redeliver. A job whose id is known is left alone.
+local count = tonumber(ARGV[1])
+local seq = call('INCRBY', P .. 'seq', ARGV[1]) - count
 
--- Stores the job whose values begin at ARGV[i]; gives its sequence number and the key and score of where it
--- stands then, or nothing if its id is known.
-local function store(i)
-  local id, task, queue, priority, payload, options, delay, eta, ttl, expires, redeliver = unpack(ARGV, i, i + 10)
-  local key = JOB .. id
-  seq = seq + 1
-  local number = string.format('%.0f', seq)
-  if call('HSETNX', key, 'n', number) == 0 then
-    return
-  end
-  local due = delay == '0' and 0 or now + delay
-  if eta ~= '0' and tonumber(eta) > due then
-    due = tonumber(eta)
-  end
-  local waits = due > now
-  call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', waits and 'd' or 'q', 'm', NOW)
-  if waits then
-    call('HSET', key, 'd', due)
-  end
+-- What many jobs add to each sorted set, written in one command per key.
+local standing, queues, index, stored = {}, {}, {}, 0
+local state, where, score, number
+
+-- Writes the unusual values of a job, which begin at ARGV[i], and tells where it stands by them.
+local function heed(key, queue, i)
+  local priority, options, delay, eta, ttl, expires, redeliver = unpack(ARGV, i, i + 6)
   if priority ~= '0' then
+    score = place(seq, priority)
     call('HSET', key, 'p', priority)
+  end
+  local due = math.max(delay == '0' and 0 or now + delay, tonumber(eta))
+  if due > now then
+    state, where, score = 'd', P .. 'delayed:' .. queue, due
+    call('HSET', key, 'd', due)
   end
   if options ~= '' then
     call('HSET', key, 'o', options)
@@ -38,52 +33,47 @@ local function store(i)
   if redeliver ~= '1' then
     call('HSET', key, 'h', 0)
   end
-  if waits then
-    return number, P .. 'delayed:' .. queue, due
-  end
-  return number, P .. 'q:' .. queue, priority == '0' and number or place(seq, priority)
 end
 
-local function announce(queue)
-  call('SADD', P .. 'queues', queue)
-  wake(queue)
-end
-
--- One job, as most calls publish it, needs no lists.
-if count == 1 then
-  local number, where, score = store(1)
-  if not number then
-    return 0
-  end
-  call('ZADD', where, score, ARGV[1])
-  call('ZADD', P .. 'all', number, ARGV[1])
-  announce(ARGV[3])
-  return 1
-end
-
-local index, standing, queues = {}, {}, {}
-for i = 1, #ARGV, 11 do
-  local number, where, score = store(i)
-  if number then
-    local places = standing[where]
-    if not places then
-      places = {}
-      standing[where] = places
-      queues[ARGV[i + 2]] = true
+local i = 2
+while i <= #ARGV do
+  local id, task, queue, payload, is_unusual = unpack(ARGV, i, i + 4)
+  local key = JOB .. id
+  seq = seq + 1
+  number = string.format('%.0f', seq)
+  if call('HSETNX', key, 'n', number) == 1 then
+    stored = stored + 1
+    state, where, score = 'q', P .. 'q:' .. queue, number
+    if is_unusual == '1' then
+      heed(key, queue, i + 5)
     end
-    places[#places + 1] = score
-    places[#places + 1] = ARGV[i]
-    index[#index + 1] = number
-    index[#index + 1] = ARGV[i]
+    call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state, 'm', NOW)
+    queues[queue] = true
+    if count == 1 then
+      call('ZADD', where, score, id)
+      call('ZADD', P .. 'all', number, id)
+    else
+      local places = standing[where]
+      if not places then
+        places = {}
+        standing[where] = places
+      end
+      places[#places + 1] = score
+      places[#places + 1] = id
+      index[#index + 1] = number
+      index[#index + 1] = id
+    end
   end
+  i = i + (is_unusual == '1' and 12 or 5)
 end
-for where, places in pairs(standing) do
-  call('ZADD', where, unpack(places))
-end
-for queue in pairs(queues) do
-  announce(queue)
+
+for key, places in pairs(standing) do
+  call('ZADD', key, unpack(places))
 end
 if #index > 0 then
   call('ZADD', P .. 'all', unpack(index))
 end
-return #index / 2
+for queue in pairs(queues) do
+  wake(queue)
+end
+return stored
