@@ -16,6 +16,10 @@ from treadle.interfaces import CALL_DEADLINE_S
 OLDEST: Final = (3, 35, 0)
 #: What is left of a call's deadline after waiting for a turn, less the time to say that it was in vain.
 BUSY_S: Final = CALL_DEADLINE_S - PATIENCE_S - 0.3
+#: Pages in the WAL, 4 KiB each, after which they are copied to the database. SQLite's own 1,000 cost a fifth of the
+#: time of publishing one by one: a publish changes five pages, the same ones again and again, and every copying waits
+#: for the disk twice.
+_CHECKPOINT_PAGES: Final = 4_000
 _SYNCHRONOUS: Final = ("NORMAL", "FULL", "EXTRA")
 _UNAVAILABLE: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
@@ -99,6 +103,7 @@ class SqliteFile:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -8000")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
 
 
 def translated(error: sqlite3.Error, path: Path) -> TreadleError:
