@@ -133,7 +133,7 @@ class Connection:
     def _feed(self, count: int) -> None:
         if not count:
             raise self._gone(ConnectionResetError("the server closed the connection"))
-        self._reader.feed(self._buffer, 0, count)
+        self._reader.feed(cast("bytes", self._buffer), 0, count)
 
     def _allow(self, deadline: float) -> None:
         """Let the socket wait until the deadline, and hardly longer."""

@@ -53,19 +53,31 @@ class Pool(Generic[C]):
     @contextmanager
     def lend(self) -> Generator[C]:
         """A connection that nobody else uses meanwhile. Raises what `connect` raises, and BrokerUnavailable."""
+        connection = self.borrow()
+        try:
+            yield connection
+        finally:
+            self.take_back(connection)
+
+    def borrow(self) -> C:
+        """What `lend` lends, for who will `take_back`."""
         self._forget_inherited()
         places = self._places
-        if not places.acquire(timeout=CALL_DEADLINE_S):
-            message = f"all {MAX_CONNECTIONS} connections of this process have been busy for {CALL_DEADLINE_S:.0f} s"
-            raise BrokerUnavailable(f"{message}: keep transactions short, or publish from fewer threads at once")
+        places.take()
         try:
-            connection = self._idle_one() or self._connect()
-            try:
-                yield connection
-            finally:
-                self._take_back(connection)
+            return self._idle_one() or self._connect()
+        except BaseException:
+            places.give_back()
+            raise
+
+    def take_back(self, connection: C) -> None:
+        """Keep the connection for others, if it is fit for that."""
+        # The places of a parent are no concern of its child's.
+        places = self._places
+        try:
+            self._keep(connection)
         finally:
-            places.release()
+            places.give_back()
 
     def close(self) -> None:
         """Hang up all that are idle."""
@@ -83,7 +95,7 @@ class Pool(Generic[C]):
                 _hang_up(connection)
         return None
 
-    def _take_back(self, connection: C) -> None:
+    def _keep(self, connection: C) -> None:
         now_s = time.monotonic()
         if self._pid != os.getpid():
             self._inherited.append(connection)
@@ -105,7 +117,45 @@ class Pool(Generic[C]):
     def _start_over(self) -> None:
         self._pid = os.getpid()
         self._idle: list[tuple[C, float]] = []
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._places = _Places()
+
+
+class _Places:
+    """The right to use a connection. A semaphore, whose usual case is one operation on a list."""
+
+    def __init__(self) -> None:
+        self._free = [None] * MAX_CONNECTIONS
+        self._waiting = 0
+        self._change = threading.Condition()
+
+    def take(self) -> None:
+        """Take one. Raises BrokerUnavailable if none becomes free within a call's deadline."""
+        if self._take_free():
+            return
+        with self._change:
+            # Counted before it looks again: whoever gives one back from now on tells us.
+            self._waiting += 1
+            try:
+                found = self._change.wait_for(self._take_free, CALL_DEADLINE_S)
+            finally:
+                self._waiting -= 1
+        if not found:
+            message = f"all {MAX_CONNECTIONS} connections of this process have been busy for {CALL_DEADLINE_S:.0f} s"
+            raise BrokerUnavailable(f"{message}: keep transactions short, or publish from fewer threads at once")
+
+    def give_back(self) -> None:
+        """Let somebody else have it."""
+        self._free.append(None)
+        if self._waiting:
+            with self._change:
+                self._change.notify()
+
+    def _take_free(self) -> bool:
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        return True
 
 
 def is_quiet(connection: Connection) -> bool:

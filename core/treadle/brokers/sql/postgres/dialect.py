@@ -19,7 +19,7 @@ from treadle.brokers.sql.postgres.bell import NotifyBell
 from treadle.brokers.sql.postgres.joining import PostgresJoined, join
 from treadle.brokers.sql.postgres.link import Link, translated
 from treadle.brokers.sql.postgres.session import IDLE_MS, LOCK_WAIT_MS, PLANNING, Session
-from treadle.brokers.sql.postgres.statements import LOCKS, NOW_MS, TEXTS
+from treadle.brokers.sql.postgres.statements import JOB_COLUMNS, LOCKS, NOW_MS, TEXTS
 from treadle.brokers.sql.publishing import chunks
 from treadle.brokers.sql.silence import Silence
 from treadle.brokers.sql.statements import Statements
@@ -38,6 +38,9 @@ _SET_LOCAL: Final = _SET.replace("SET ", "SET LOCAL ")
 _HAS_TABLE: Final = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = ? AND tablename = ?"
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+#: What most jobs say. A column of nothing else is left empty.
+_USUAL: Final = {name: value for name, value in Job._field_defaults.items() if name != "queue"}
+_USUAL_VALUES: Final = tuple(_USUAL.values())
 _CONFLICTS: Final = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
@@ -110,7 +113,7 @@ class PostgresDialect:
 
     def is_one_statement(self, jobs: Sequence[Job]) -> bool:
         """Whether they are few enough, and small enough."""
-        return len(chunks(jobs, MAX_JOBS, MAX_BYTES)) == 1
+        return len(jobs) == 1 or len(chunks(jobs, MAX_JOBS, MAX_BYTES)) == 1
 
     def insert_jobs(self, executor: Executor, sql: Statements, jobs: Sequence[Job]) -> bool:
         """Insert the jobs whose id is unknown, and make them live.
@@ -122,7 +125,7 @@ class PostgresDialect:
             return _publish_one(executor, sql, jobs[0])
         must_ring = False
         for chunk in chunks(jobs, MAX_JOBS, MAX_BYTES):
-            must_ring |= executor.rows(sql.publish, literals.columns([_row(job) for job in chunk]))[0][0]
+            must_ring |= executor.rows(sql.publish, _columns(chunk))[0][0]
         return must_ring
 
     def complete(
@@ -190,8 +193,11 @@ class PostgresDialect:
     @contextmanager
     def _lent(self) -> Generator[Link]:
         try:
-            with self._pool.lend() as link:
+            link = self._pool.borrow()
+            try:
                 yield link
+            finally:
+                self._pool.take_back(link)
         except UnicodeEncodeError as error:
             raise ConfigurationError(
                 f"{error.object!r} is no text that UTF-8 can carry: it holds a lone surrogate"
@@ -217,16 +223,20 @@ class PostgresDialect:
 
 
 def _publish_one(executor: Executor, sql: Statements, job: Job) -> bool:
-    parameters = (
-        job.id, job.task, job.queue, job.priority, job.payload, job.options, job.delay_ms, job.eta_ms, job.expires_ms,
-        job.ttl_ms, int(job.redeliver), job.queue,
-    )  # fmt: skip
-    found_empty = executor.rows(sql.publish_one, parameters)[0][0]
+    first = (job.id, job.task, job.queue, job.payload)
+    if job[4:] == _USUAL_VALUES:
+        return bool(executor.rows(sql.publish_usual, (*first, job.queue)))
+    times = job.delay_ms, job.eta_ms, job.expires_ms, job.ttl_ms
+    own = (job.priority, job.options, *times, int(job.redeliver))
+    found_empty = executor.rows(sql.publish_one, (*first, *own, job.queue))
     return bool(found_empty or job.delay_ms or job.eta_ms)
 
 
-def _row(job: Job) -> tuple[Any, ...]:
-    return (
-        job.id, job.task, job.queue, job.priority, job.payload, job.options, job.delay_ms, job.eta_ms, job.ttl_ms,
-        job.expires_ms, job.redeliver,
-    )  # fmt: skip
+def _columns(jobs: Sequence[Job]) -> list[str]:
+    """The jobs as the statement `publish` takes them."""
+    columns = dict(zip(Job._fields, zip(*jobs, strict=True), strict=True))
+    columns["redeliver"] = tuple(map(int, columns["redeliver"]))
+    for name, usual in _USUAL.items():
+        if set(columns[name]) == {usual}:
+            columns[name] = ()
+    return [literals.array(columns[name]) for name in JOB_COLUMNS]

@@ -13,7 +13,18 @@ from treadle.exceptions import ConfigurationError
 
 def array(values: Iterable[Any]) -> str:
     """Integers, texts, bytes or None as the literal of an array. Raises ConfigurationError for what is no text."""
-    return "{" + ",".join([_element(value) for value in values]) + "}"
+    column = values if isinstance(values, tuple) else tuple(values)
+    kinds = set(map(type, column))
+    # Columns of one kind, as most are, are written at the speed of C.
+    if kinds == {int}:
+        return "{" + ",".join(map(str, column)) + "}"
+    if kinds == {bytes}:
+        return '{"\\\\x' + '","\\\\x'.join(map(bytes.hex, column)) + '"}'
+    if kinds == {str}:
+        text = '","'.join(column)
+        if text.isascii() and "\0" not in text and "\\" not in text and text.count('"') == 2 * (len(column) - 1):
+            return '{"' + text + '"}'
+    return "{" + ",".join(map(_element, column)) + "}"
 
 
 def members(values: Iterable[Any]) -> str:

@@ -13,7 +13,8 @@ _OUTCOME_TYPES: Final = (
     "bigint", "smallint", "text", "integer", "integer", "integer", "integer", "text", "bytea", "bytea", "bytea",
     "bigint", "bigint",
 )  # fmt: skip
-_JOB_COLUMNS: Final = {
+#: The columns of the arrays that `publish` takes, in their order.
+JOB_COLUMNS: Final = {
     "id": "text",
     "task": "text",
     "queue": "text",
@@ -47,13 +48,18 @@ def _unnest(types: Mapping[str, str]) -> str:
     return f"unnest({arrays}) AS given ({', '.join(types)})"
 
 
-TEXTS: Final[Mapping[str, str]] = {
-    # When it is due and when it expires is as `publishing.due_ms` and `publishing.expires_ms` say.
-    "publish_one": f"""
+def _publish_one(
+    *, priority: str, options: str, delay_ms: str, eta_ms: str, expires_ms: str, ttl_ms: str, redeliver: str
+) -> str:
+    """Stores one job, and answers a row if no other is queued beside it: then consumers may be asleep.
+
+    When it is due and when it expires is as `publishing.due_ms` and `publishing.expires_ms` say.
+    """
+    return f"""
         WITH published AS (
-            INSERT INTO {{job}} (id, task, queue, priority, payload, options, created_ms, due_ms, expires_ms, redeliver)
-            SELECT ?, ?, ?, ?, ?, ?, now_ms, greatest(now_ms + ?::bigint, ?::bigint, now_ms),
-                   coalesce(least(nullif(?::bigint, 0), now_ms + nullif(?::bigint, 0)), 0), ?
+            INSERT INTO {{job}} (id, task, queue, payload, priority, options, created_ms, due_ms, expires_ms, redeliver)
+            SELECT ?, ?, ?, ?, {priority}, {options}, now_ms, greatest(now_ms + {delay_ms}, {eta_ms}, now_ms),
+                   coalesce(least(nullif({expires_ms}, 0), now_ms + nullif({ttl_ms}, 0)), 0), {redeliver}
             FROM (SELECT {NOW_MS} AS now_ms) clock
             ON CONFLICT (id) DO NOTHING
             RETURNING seq, queue, priority, created_ms, due_ms, expires_ms),
@@ -61,15 +67,31 @@ TEXTS: Final[Mapping[str, str]] = {
             INSERT INTO {{live}} (seq, queue, priority, state, due_ms, expires_ms)
             SELECT seq, queue, priority, CASE WHEN due_ms <= created_ms THEN {{QUEUED}} ELSE {{SCHEDULED}} END, due_ms,
                    expires_ms FROM published)
-        SELECT NOT EXISTS (SELECT 1 FROM {{live}} WHERE state = {{QUEUED}} AND queue = ?)""",
-    # The same for many, with an array for each column.
+        SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {{live}} WHERE state = {{QUEUED}} AND queue = ?)"""
+
+
+TEXTS: Final[Mapping[str, str]] = {
+    "publish_one": _publish_one(
+        priority="?",
+        options="?",
+        delay_ms="?::bigint",
+        eta_ms="?::bigint",
+        expires_ms="?::bigint",
+        ttl_ms="?::bigint",
+        redeliver="?",
+    ),
+    "publish_usual": _publish_one(
+        priority="0", options="''", delay_ms="0", eta_ms="0", expires_ms="0", ttl_ms="0", redeliver="1"
+    ),
+    # The same for many, with an array for each column; an empty one means that no job says anything of that kind.
     "publish": f"""
         WITH clock AS (SELECT {NOW_MS} AS now_ms),
-        given AS (SELECT * FROM {_unnest(_JOB_COLUMNS)}),
+        given AS (SELECT * FROM {_unnest(JOB_COLUMNS)}),
         published AS (
             INSERT INTO {{job}} (id, task, queue, priority, payload, options, created_ms, due_ms, expires_ms, redeliver)
-            SELECT id, task, queue, priority, payload, options, now_ms, greatest(now_ms + delay_ms, eta_ms, now_ms),
-                   coalesce(least(nullif(expires_ms, 0), now_ms + nullif(ttl_ms, 0)), 0), redeliver
+            SELECT id, task, queue, coalesce(priority, 0), payload, coalesce(options, ''), now_ms,
+                   greatest(now_ms + delay_ms, eta_ms, now_ms),
+                   coalesce(least(nullif(expires_ms, 0), now_ms + nullif(ttl_ms, 0)), 0), coalesce(redeliver, 1)
             FROM given CROSS JOIN clock
             ON CONFLICT (id) DO NOTHING
             RETURNING seq, queue, priority, created_ms, due_ms, expires_ms),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
@@ -47,7 +46,7 @@ class SqliteDialect:
     # One writer at a time: nothing can change between looking and writing.
     locks: Mapping[str, str] = {}
     texts: Mapping[str, str] = {
-        "standing": "SELECT coalesce(max(seq), 0) FROM {job}",
+        "standing": "SELECT {now_ms}, coalesce(max(seq), 0) FROM {job}",
         "insert": """
             INSERT INTO {job} (id, task, queue, priority, payload, options, created_ms, due_ms, expires_ms, redeliver)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING""",
@@ -105,9 +104,7 @@ class SqliteDialect:
 
     def insert_jobs(self, executor: Executor, sql: Statements, jobs: Sequence[Job]) -> bool:
         """Insert the jobs whose id is unknown, and make them live: nobody else writes meanwhile."""
-        # The store's clock is this machine's.
-        now_ms = time.time_ns() // 1_000_000
-        [(last,)] = executor.rows(sql.standing)
+        now_ms, last = executor.rows(sql.standing)[0]
         executor.many(sql.insert, [job_row(job, now_ms) for job in jobs])
         executor.run(sql.enliven, (last,))
         return True
