@@ -33,6 +33,7 @@ _TOO_LATE = "no answer in time"
 #: kernel puts us to sleep and wakes us up (docs/performance.md: half of the time of a call); one that is far does not,
 #: and then that many calls at most are not tried so.
 _NEAR_S = 0.000_1
+_SMALL_BYTES = 2048
 _MOST_UNTRIED = 63
 
 
@@ -61,19 +62,20 @@ class Connection:
 
     def round_trip(self, commands: Sequence[Command], *, deadline: float) -> list[Any]:
         """Send all commands at once and read as many replies. A refused command's reply is a `ReplyError`."""
-        self.send(commands, deadline=deadline)
-        if self._can_look:
+        is_small = self.send(commands, deadline=deadline) < _SMALL_BYTES
+        if is_small and self._can_look:
             self._look()
         return [self.read(deadline=deadline) for _ in commands]
 
-    def send(self, commands: Sequence[Command], *, deadline: float) -> None:
-        """Send commands without reading their replies."""
+    def send(self, commands: Sequence[Command], *, deadline: float) -> int:
+        """Send commands without reading their replies; how many bytes these were."""
         content = _pack(commands[0]) if len(commands) == 1 else b"".join([_pack(command) for command in commands])
         try:
             self._allow(deadline)
             self._socket.sendall(content)
         except OSError as error:
             raise self._gone(error) from error
+        return len(content)
 
     def read(self, *, deadline: float) -> Any:
         """The next reply."""
