@@ -26,8 +26,9 @@ class Chain(Signature):
         super().__init__(NAME, (), {"tasks": steps}, options, app=app)
 
     @classmethod
-    def _revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
-        made = super()._revived(content, app)
+    def revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
+        """One of this kind, with that content."""
+        made = super().revived(content, app)
         made.kwargs["tasks"] = as_list(content["kwargs"]["tasks"])
         return made
 

@@ -43,8 +43,9 @@ class Chord(Signature):
         super().__init__(NAME, (), {"header": members, "body": followed_by, "join": join}, options, app=app)
 
     @classmethod
-    def _revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
-        made = super()._revived(content, app)
+    def revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
+        """One of this kind, with that content."""
+        made = super().revived(content, app)
         parts = content["kwargs"]
         header = parts["header"]
         made.kwargs["header"] = (

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from treadle.edges import Edge, On
 from treadle.workflows.group import Feed
 from treadle.workflows.signature import Signature
-
-#: On what an edge counts: its source succeeded, ended otherwise, or ended at all.
-On: TypeAlias = Literal["success", "failure", "end"]
 
 #: What a node takes from its sources. A job: nothing, the value of its one source (`value`), or what failed (`error`).
 #: A join: the list of its members' values (`list`) or outcomes (`outcomes`), or the value of the one (`value`).
 Input: TypeAlias = Literal["", "value", "error", "list", "outcomes"]
-
-#: The place of a source that a target only waits for, and takes nothing from.
-NO_PLACE = -1
-
-
-class Edge(NamedTuple):
-    """From the node that holds it to `target`, which takes its outcome as input number `place`."""
-
-    target: str
-    place: int
-    on: On
 
 
 @dataclass(slots=True)

@@ -42,15 +42,14 @@ class Group(Signature):
 
     kind = "group"
 
-    def __init__(
-        self, tasks: Iterable[Mapping[str, Any]] = (), *, app: Treadle | None = None, **options: Any
-    ) -> None:
+    def __init__(self, tasks: Iterable[Mapping[str, Any]] = (), *, app: Treadle | None = None, **options: Any) -> None:
         members: Any = _flat(as_list(tasks)) if isinstance(tasks, Sequence) else Feed(tasks)
         super().__init__(NAME, (), {"tasks": members}, options, app=app)
 
     @classmethod
-    def _revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
-        made = super()._revived(content, app)
+    def revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
+        """One of this kind, with that content."""
+        made = super().revived(content, app)
         tasks = content["kwargs"]["tasks"]
         made.kwargs["tasks"] = tasks if isinstance(tasks, Feed) else as_list(tasks)
         return made

@@ -19,7 +19,7 @@ def joined(left: Signature, right: Signature) -> Any:
     steps = _steps(left)
     for step in _steps(right):
         steps = _with(steps, step)
-    return steps[0] if len(steps) == 1 else Chain(steps, app=left._app or right._app)
+    return steps[0] if len(steps) == 1 else Chain(steps, app=left.own_app or right.own_app)
 
 
 def _with(steps: list[Signature], step: Signature) -> list[Signature]:
@@ -30,7 +30,7 @@ def _with(steps: list[Signature], step: Signature) -> list[Signature]:
     if isinstance(last, Chunks):
         last = last.group()
     if isinstance(last, Group):
-        return [*before, Chord(last, step, app=last._app)]
+        return [*before, Chord(last, step, app=last.own_app)]
     if isinstance(last, Chord) and not isinstance(step, Group) and last.body is not None:
         return [*before, last.with_body(joined(last.body, step))]
     return [*steps, step]

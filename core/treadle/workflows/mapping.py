@@ -59,8 +59,8 @@ class Chunks(Signature):
         """The group that it stands for."""
         task, items = self.kwargs["task"], iter(self.kwargs["it"])
         chunks = _chunked(items, self.kwargs["n"])
-        inner = Signature.from_dict(task, self._app)
-        return Group([StarMapped(inner, chunk, app=self._app) for chunk in chunks], app=self._app, **self.options)
+        inner = Signature.from_dict(task, self.own_app)
+        return Group([StarMapped(inner, chunk, app=self.own_app) for chunk in chunks], app=self.own_app, **self.options)
 
     def __call__(self, **options: Any) -> Any:
         """Publish it."""

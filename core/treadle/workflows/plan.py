@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from treadle.edges import NO_PLACE, Edge
 from treadle.exceptions import ConfigurationError
 from treadle.job import new_id
 from treadle.workflows.chain import Chain
 from treadle.workflows.chord import Chord, least_of
-from treadle.workflows.graph import NO_PLACE, Edge, Feeding, Handle, Node, Plan
+from treadle.workflows.graph import Feeding, Handle, Node, Plan
 from treadle.workflows.group import Group
 from treadle.workflows.mapping import Chunks
 from treadle.workflows.signature import Signature, as_list
@@ -38,7 +39,7 @@ def plan_members(feeding: Feeding, members: Sequence[Signature], first_place: in
     for place, member in enumerate(members, first_place):
         copy = member.clone()
         freeze(copy, None, new_id)
-        layout.lay(copy, None, feeding.defaults).edges.append(Edge(feeding.join.id, place, "success"))
+        layout.lay(copy, None, feeding.defaults).edges.append(Edge(feeding.join.id, place, grows=True))
     return layout.nodes[::-1]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from treadle.current import current_app_object
-from treadle.exceptions import ConfigurationError
+from treadle.exceptions import ConfigurationError, NotSupported
 
 if TYPE_CHECKING:
     from treadle.app import Treadle
@@ -24,7 +24,8 @@ class Signature(dict[str, Any]):
     kind: ClassVar[str | None] = None
     kinds: ClassVar[dict[str | None, type[Signature]]] = {}
 
-    _app: Treadle | None = None
+    #: The app it was made for; None: whichever is current.
+    own_app: Treadle | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -50,12 +51,12 @@ class Signature(dict[str, Any]):
         )
         if not isinstance(task, str):
             self.update(task)
-        self._app = app
+        self.own_app = app
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], app: Treadle | None = None) -> Signature:
         """The signature that `content` (its JSON form, say) stands for. Raises ConfigurationError if it is none."""
-        if isinstance(content, Signature) and app in (None, content._app):
+        if isinstance(content, Signature) and app in (None, content.own_app):
             return content
         kind = content.get("subtask_type")
         if "task" not in content or kind not in Signature.kinds:
@@ -63,16 +64,17 @@ class Signature(dict[str, Any]):
             raise ConfigurationError(
                 f"{str(dict(content))[:80]} is no signature: expected a task, and a subtask_type that is None, {known}"
             )
-        return Signature.kinds[kind]._revived(content, app)
+        return Signature.kinds[kind].revived(content, app)
 
     @classmethod
-    def _revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
+    def revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
+        """One of this kind, with that content."""
         made = cls.__new__(cls)
         dict.__init__(made, Signature("", app=app))
         made.update(content)
         made["args"], made["kwargs"] = list(content.get("args") or ()), dict(content.get("kwargs") or {})
         made["options"] = dict(content.get("options") or {})
-        made._app = app
+        made.own_app = app
         return made
 
     # What it says ----------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ class Signature(dict[str, Any]):
     @property
     def app(self) -> Treadle:
         """The app it is called on: its own, or the current one."""
-        return self._app if self._app is not None else current_app_object()
+        return self.own_app if self.own_app is not None else current_app_object()
 
     @property
     def task(self) -> str:
@@ -118,12 +120,10 @@ class Signature(dict[str, Any]):
 
     # Making another of it --------------------------------------------------------------------------
 
-    def clone(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Self:
+    def clone(self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Self:
         """A copy with more arguments in front, and keyword arguments and options merged in."""
         more_args, more_kwargs = ((), {}) if self.immutable else (args or (), kwargs or {})
-        copy = cast("Self", type(self)._revived(self, self._app))
+        copy = cast("Self", type(self).revived(self, self.own_app))
         copy["args"] = [*more_args, *self.args]
         copy["kwargs"] = {**self.kwargs, **more_kwargs}
         copy["options"] = {
@@ -175,12 +175,6 @@ class Signature(dict[str, Any]):
         self.link_error(errback)
         return self
 
-    def freeze(self, _id: str | None = None) -> AsyncResult[Any]:
-        """Decide the ids now; answers the handle of the job that will be made. An id that was decided stays."""
-        from treadle.workflows.plan import frozen
-
-        return self.app.handle_of(frozen(self, _id))
-
     def _attach(self, option: str, callback: Signature) -> Signature:
         attached = as_list(self.options.get(option))
         if callback not in attached:
@@ -194,13 +188,17 @@ class Signature(dict[str, Any]):
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """Publish it, with more arguments in front and more options."""
-        return self.app.publisher.publish_signature(self, tuple(args or ()), dict(kwargs or {}), options)
+        call = self.clone(args, kwargs, **options)
+        call.refuse_composition()
+        return self.app.send_task(call.task, call.args, call.kwargs, **call.options)
 
     async def aapply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """`apply_async`, without blocking the event loop."""
-        return await self.app.publisher.apublish_signature(self, tuple(args or ()), dict(kwargs or {}), options)
+        call = self.clone(args, kwargs, **options)
+        call.refuse_composition()
+        return (await self.app.apublish_many([call]))[0]
 
     def delay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
         """`apply_async` with these arguments."""
@@ -209,6 +207,11 @@ class Signature(dict[str, Any]):
     async def adelay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
         """`delay`, without blocking the event loop."""
         return await self.aapply_async(args, kwargs)
+
+    def refuse_composition(self) -> None:
+        """Raise NotSupported for what is more than one job: no broker carries workflows out yet."""
+        if self.kind is not None:
+            raise NotSupported(f"{self!r:.80} cannot be published: workflows are not carried out yet")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function itself, here and now: no job is made. Raises TaskNotRegistered if it is not known here."""

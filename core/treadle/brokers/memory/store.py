@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from math import ceil
 
@@ -12,6 +13,7 @@ from treadle.brokers.memory.entry import Entry
 from treadle.brokers.memory.lease import Lease
 from treadle.brokers.memory.line import Line
 from treadle.brokers.memory.shelf import Shelf
+from treadle.brokers.memory.telling import Tellings
 from treadle.exceptions import ConfigurationError
 from treadle.interfaces import CancelRequest, Claimed
 from treadle.job import Delivery, Job, State
@@ -28,6 +30,26 @@ class MemoryStore(Shelf):
         super().__init__(clock_ms)
         self.lock = threading.Lock()
         self.stale_acks = 0
+        self.tellings = Tellings(self)
+
+    @contextmanager
+    def step(self) -> Generator[None]:
+        """One atomic step, with what it means to those that wait."""
+        with self.lock:
+            yield
+            self.tellings.tell()
+
+    def put_ended(self, entry: Entry, state: State, reason: str = "") -> None:
+        """Put a lifted job to rest; those that wait for its end are told in the same step."""
+        super().put_ended(entry, state, reason)
+        self.tellings.owe(entry)
+
+    def open(self, entry: Entry) -> None:
+        """Let a blocked job need one less."""
+        if entry.state == "blocked":
+            entry.need -= 1
+            if entry.need == 0:
+                self.tellings.free(entry)
 
     # Publishing ------------------------------------------------------------------------------------
 
@@ -42,13 +64,15 @@ class MemoryStore(Shelf):
                 self.admit(job, now_ms)
 
     def admit(self, job: Job, now_ms: int) -> None:
-        """Store one new job: queued, or scheduled if it is not due yet."""
+        """Store one new job: queued, or scheduled if it is not due yet, or blocked."""
         entry = self.add(job, now_ms)
-        due_ms = max(now_ms + job.delay_ms, job.eta_ms)
-        if due_ms > now_ms:
-            self.put_scheduled(entry, due_ms)
+        self.tellings.connect(entry)
+        if job.need > 0:
+            self.put_blocked(entry)
+        elif job.is_join:
+            self.put_ended(entry, "succeeded")
         else:
-            self.put_queued(entry)
+            self.put_waiting(entry, job.delay_ms, job.eta_ms)
 
     # Claiming --------------------------------------------------------------------------------------
 
@@ -274,9 +298,10 @@ class MemoryStore(Shelf):
         outdated = [
             entry
             for position, entry in enumerate(islice(ended, limit))
-            if position < too_many or entry.finished_ms < ended_before_ms
+            if (position < too_many or entry.finished_ms < ended_before_ms) and not self.tellings.is_awaited(entry)
         ]
         for entry in outdated:
             self.lift(entry)
             self.forget(entry)
+            self.tellings.forget(entry)
         return len(outdated)
