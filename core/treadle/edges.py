@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple
 #: On what an edge counts: its source succeeded, ended otherwise, or ended at all.
 On = Literal["success", "failure", "end"]
 
+#: What the end of a source is to its targets. `unneeded`: it waited for a failure that did not come, and never ran.
+Ending = Literal["success", "failure", "unneeded"]
+
 #: The place of a source that a target only waits for, and takes nothing from.
 NO_PLACE = -1
 
@@ -55,7 +58,19 @@ class Standing(NamedTuple):
         """Whether it can never start."""
         return self.need > 0 and self.spare < 0
 
-    def after(self, on: On, *, is_success: bool) -> Standing:
+    def after(self, on: On, ending: Ending) -> Standing:
         """How it stands once the source of an edge has ended."""
-        counts = on == "end" or (on == "success") is is_success
+        counts = on in ("end", ending)
         return Standing(self.need - 1, self.spare) if counts else Standing(self.need, self.spare - 1)
+
+
+def ending_of(state: str, reason: str) -> Ending:
+    """What a job's final state is to those that wait for it."""
+    if state == "succeeded":
+        return "success"
+    return "unneeded" if reason == "unneeded" else "failure"
+
+
+def is_unneeded(on: On, ending: Ending) -> bool:
+    """Whether a target that can never start, because of this edge, missed nothing: else it is skipped."""
+    return on == "failure" or ending == "unneeded"

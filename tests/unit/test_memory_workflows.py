@@ -112,6 +112,18 @@ def test_who_waits_for_a_failure_is_not_needed_without_one(broker: MemoryBroker,
     assert state(broker, "errback") == "cancelled unneeded"
 
 
+def test_what_follows_an_errback_that_was_not_needed_is_not_needed_either(
+    broker: MemoryBroker, consumer: Consumer
+) -> None:
+    after = [job("after", need=1), job("second errback", need=1)]
+    errback = job("errback", Edge("after"), Edge("second errback", 0, "failure"), need=1)
+    broker.publish([*after, errback, job("a", Edge("errback", 0, "failure"))])
+
+    assert run(consumer) == ["a"]
+
+    assert {state(broker, each.id) for each in [*after, errback]} == {"cancelled unneeded"}
+
+
 def test_a_join_of_none_is_done_at_once(broker: MemoryBroker, consumer: Consumer) -> None:
     broker.publish([job("body", need=1), job("join", Edge("body"), is_join=True)])
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treadle import Treadle
-from treadle.edges import Standing
+from treadle.edges import Standing, ending_of, is_unneeded
 from treadle.exceptions import ConfigurationError
 from treadle.workflows.chain import Chain, chain
 from treadle.workflows.chord import Chord, chord
@@ -41,7 +41,7 @@ def compositions(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(parts, max_size=4)
     return (
         some.filter(bool).map(lambda steps: chain(*steps))
-        | some.map(lambda members: group(members))
+        | some.map(group)
         | st.builds(lambda header, body, join: chord(header, body, join=join), some, parts, policies())
     )
 
@@ -134,19 +134,18 @@ class Simulation:
         for edge in node.edges:
             if edge.target in self.states or self.standing[edge.target].is_free:
                 continue
-            standing = self.standing[edge.target] = self.standing[edge.target].after(
-                edge.on, is_success=state == "succeeded"
-            )
+            ending = ending_of(state, state)
+            standing = self.standing[edge.target] = self.standing[edge.target].after(edge.on, ending)
             if standing.is_free:
                 ready.append(self.nodes[edge.target])
             elif standing.is_lost:
-                self.end(self.nodes[edge.target], "skipped" if edge.on != "failure" else "unneeded", ready)
+                self.end(self.nodes[edge.target], "unneeded" if is_unneeded(edge.on, ending) else "skipped", ready)
 
     def value(self, id: str) -> Any:
         """What a node gives: what its call makes of its inputs, or a join of its members."""
         node = self.nodes[id]
         sources = sorted(
-            ((edge.place, source.id) for source in self.nodes.values() for edge in source.edges if edge.target == id)
+            (edge.place, source.id) for source in self.nodes.values() for edge in source.edges if edge.target == id
         )
         inputs = [source for place, source in sources if place >= 0]
         match node.input:

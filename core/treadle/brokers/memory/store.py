@@ -55,9 +55,16 @@ class MemoryStore(Shelf):
 
     def publish(self, jobs: Sequence[Job]) -> None:
         """Store the jobs whose ids are not known yet. Raises ConfigurationError before any is stored."""
+        new: set[str] = set()
         for job in jobs:
             if not job.id or type(job.payload) is not bytes or type(job.options) is not bytes:
                 raise ConfigurationError(f"job {job.id!r} cannot be stored: it needs an id, and bytes to carry")
+            for edge in job.edges:
+                if edge.target not in self.entries and edge.target not in new:
+                    raise ConfigurationError(
+                        f"job {job.id!r} leads to {edge.target!r}, which is not known: publish it first"
+                    )
+            new.add(job.id)
         now_ms = self.now_ms()
         for job in jobs:
             if job.id not in self.entries:

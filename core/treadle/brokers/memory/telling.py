@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 from treadle.brokers.memory.entry import Entry
 from treadle.brokers.memory.shelf import Shelf
-from treadle.edges import Edge, Input, Standing
-from treadle.exceptions import ConfigurationError
+from treadle.edges import Edge, Input, Standing, ending_of, is_unneeded
 
 #: Edges that are followed in one step; the rest is left to the next steps.
 MOST_EDGES = 500
@@ -27,11 +26,7 @@ class Tellings:
     def connect(self, source: Entry) -> None:
         """Let the targets of a new job know that they wait for one more, where its edges say so."""
         for edge in source.edges:
-            target = self._shelf.entries.get(edge.target)
-            if target is None:
-                raise ConfigurationError(
-                    f"job {source.id!r} leads to {edge.target!r}, which is not known: publish it first"
-                )
+            target = self._shelf.entries[edge.target]
             self._sources[edge.target].append((edge.place, source.id))
             if edge.grows and target.state == "blocked":
                 target.need += 1
@@ -78,13 +73,13 @@ class Tellings:
         target = self._shelf.entries.get(edge.target)
         if target is None or target.state != "blocked":
             return
-        standing = Standing(target.need, target.spare).after(edge.on, is_success=source.state == "succeeded")
-        target.need, target.spare = standing
+        ending = ending_of(source.state, source.reason)
+        standing = target.need, target.spare = Standing(target.need, target.spare).after(edge.on, ending)
         if standing.is_free:
             self.free(target)
         elif standing.is_lost:
             self._shelf.lift(target)
-            if edge.on == "failure":
+            if is_unneeded(edge.on, ending):
                 self._shelf.put_ended(target, "cancelled", "unneeded")
             else:
                 target.error = source.error
