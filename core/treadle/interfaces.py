@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from treadle.edges import Input
 from treadle.job import Delivery, Job, Record, State
 from treadle.settlement import Settlement
 
@@ -194,7 +195,14 @@ class Broker(Protocol):
         """Store the jobs, all or none; when it returns they are as durable as this store makes anything.
 
         A job whose id is already known (in any state) is left as it is, so repeating after an unknown
-        outcome is safe. With `connection` (`features.transactions`) the rows are written through the
+        outcome is safe. A job with `need` is blocked: when a job ends, in whatever way, the same step lowers
+        `need` of each target of its edges if the edge counts, else `spare` (`treadle.edges`). A target that
+        needs nothing more is queued (or scheduled, its delay counted from then), or, as a join, succeeds. One
+        that can never start ends: `failed` (`skipped`) with the error of its source, or `cancelled`
+        (`unneeded`) if the edge was on a failure that did not come. Its end tells its own targets. Of long
+        rows of consequences a part may be left to the next claims and settlements of anybody.
+
+        With `connection` (`features.transactions`) the rows are written through the
         caller's connection, in the caller's transaction, and nobody is woken before it commits.
         """
         ...
@@ -335,6 +343,21 @@ class Broker(Protocol):
 
     def check(self) -> list[str]:
         """What is wrong or risky with this store's set-up, one sentence each. Empty: all is well."""
+        ...
+
+
+class WorkflowStore(Protocol):
+    """What a broker has that keeps jobs which wait for jobs. The others refuse such jobs."""
+
+    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
+        """What became of the jobs that lead to this one, by their place: up to `limit` of those behind place `after`.
+
+        Jobs that have not ended yet are left out.
+        """
+        ...
+
+    def open(self, ids: Sequence[str]) -> None:
+        """Lower by one what these blocked jobs need: no more sources will be added to them."""
         ...
 
 

@@ -12,6 +12,8 @@ import os
 import time
 from typing import Literal, NamedTuple
 
+from treadle.edges import Edge
+
 State = Literal["scheduled", "blocked", "queued", "running", "succeeded", "failed", "cancelled"]
 LIVE_STATES: tuple[State, ...] = ("scheduled", "blocked", "queued", "running")
 FINAL_STATES: tuple[State, ...] = ("succeeded", "failed", "cancelled")
@@ -19,7 +21,8 @@ FINAL_STATES: tuple[State, ...] = ("succeeded", "failed", "cancelled")
 FailReason = Literal[
     "error", "exhausted", "crashed", "time_limit", "rejected", "unregistered", "undecodable", "skipped"
 ]
-CancelReason = Literal["revoked", "expired", "duplicate"]
+#: `unneeded`: it waited for a failure that did not come.
+CancelReason = Literal["revoked", "expired", "duplicate", "unneeded"]
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
 MAX_ID_LENGTH = 255
@@ -53,6 +56,19 @@ class Job(NamedTuple):
     expires_ms: int = 0
     #: False: a job that may have started is never started again; it ends failed (`crashed`).
     redeliver: bool = True
+    #: Above 0 the job is `blocked`: so many edges to it must count before it may start.
+    need: int = 0
+    #: How many edges to it may turn out not to count; one more, and it never starts.
+    spare: int = 0
+    #: Nobody runs it: the store ends it as soon as nothing is needed any more.
+    is_join: bool = False
+    #: Who waits for its end. A target must be known before: jobs are published after those they lead to.
+    edges: tuple[Edge, ...] = ()
+
+    @property
+    def waits_or_leads(self) -> bool:
+        """Whether it is a part of a workflow."""
+        return bool(self.edges or self.need or self.is_join)
 
 
 class Delivery(NamedTuple):

@@ -68,6 +68,51 @@ def made(task: Task[..., Any], *args: Any, **options: Any) -> Job:
     return seen[0]
 
 
+class TestUsualCalls:
+    """Calls that say nothing but their arguments share what was worked out for the first of them."""
+
+    def test_each_has_an_id_and_arguments_of_its_own(self, app: Treadle, task: Task[[int, int], int]) -> None:
+        first, second = made(task, 1), made(task, 2)
+
+        assert first.id != second.id
+        assert (first.payload, second.payload) == (b"json:[[1],{}]", b"json:[[2],{}]")
+        assert first[3:] == second[3:]
+
+    def test_an_option_that_changes_later_is_heeded(self, app: Treadle, task: Task[[int, int], int]) -> None:
+        made(task)
+
+        task.queue, task.priority, task.expires, task.acks_late = "slow", 7, 60, False
+
+        assert (made(task).queue, made(task).priority, made(task).ttl_ms) == ("slow", 7, 60_000)
+        assert not made(task).redeliver
+
+    def test_a_setting_that_changes_later_is_heeded(self, app: Treadle, task: Task[[int, int], int]) -> None:
+        made(task)
+
+        app.conf.task_default_queue = "other"
+        assert made(task).queue == "other"
+        with app.conf.overridden(task_default_priority=5):
+            assert made(task).priority == 5
+        assert made(task).priority == 0
+
+    def test_annotations_and_routes_that_come_later_are_heeded(self, app: Treadle, task: Task[[int, int], int]) -> None:
+        made(task)
+
+        app.conf.task_annotations = {task.name: {"priority": 3}}
+        assert made(task).priority == 3
+        app.conf.task_routes = {task.name: {"queue": "routed"}}
+        assert made(task).queue == "routed"
+        app.conf.task_routes = None
+        assert made(task).queue == "default"
+
+    def test_calls_with_options_leave_no_trace(self, app: Treadle, task: Task[[int, int], int]) -> None:
+        usual = made(task)
+
+        made(task, queue="slow", priority=9, countdown=5, headers={"tenant": 1}, expires=3)
+
+        assert made(task)[3:] == usual[3:]
+
+
 class TestArguments:
     @pytest.mark.parametrize("call", [((), {}), ((1, 2, 3), {}), ((1,), {"z": 1}), ((1,), {"x": 1})])
     def test_what_does_not_fit_the_function_is_a_type_error_at_the_call(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from treadle.current import current_app_object
+from treadle.exceptions import ConfigurationError, NotSupported
 
 if TYPE_CHECKING:
     from treadle.app import Treadle
@@ -16,8 +17,19 @@ class Signature(dict[str, Any]):
     """`{"task", "args", "kwargs", "options", "subtask_type", "immutable"}`, as in Celery.
 
     A partial: arguments given when it is called go in front of its own; keyword arguments and options
-    given then win over its own. An immutable one takes options only.
+    given then win over its own. An immutable one takes options only. `a | b` is a chain.
     """
+
+    #: What stands under "subtask_type"; each kind of composition has its own.
+    kind: ClassVar[str | None] = None
+    kinds: ClassVar[dict[str | None, type[Signature]]] = {}
+
+    #: The app it was made for; None: whichever is current.
+    own_app: Treadle | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Signature.kinds[cls.kind] = cls
 
     def __init__(
         self,
@@ -34,22 +46,43 @@ class Signature(dict[str, Any]):
             args=list(args or ()),
             kwargs=dict(kwargs or {}),
             options=dict(options or {}),
-            subtask_type=None,
+            subtask_type=self.kind,
             immutable=immutable,
         )
         if not isinstance(task, str):
             self.update(task)
-        self._app = app
+        self.own_app = app
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], app: Treadle | None = None) -> Signature:
-        """The signature that `content` (its JSON form, say) stands for."""
-        return cls(content, app=app)
+        """The signature that `content` (its JSON form, say) stands for. Raises ConfigurationError if it is none."""
+        if isinstance(content, Signature) and app in (None, content.own_app):
+            return content
+        kind = content.get("subtask_type")
+        if "task" not in content or kind not in Signature.kinds:
+            known = ", ".join(sorted(name for name in Signature.kinds if name))
+            raise ConfigurationError(
+                f"{str(dict(content))[:80]} is no signature: expected a task, and a subtask_type that is None, {known}"
+            )
+        return Signature.kinds[kind].revived(content, app)
+
+    @classmethod
+    def revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
+        """One of this kind, with that content."""
+        made = cls.__new__(cls)
+        dict.__init__(made, Signature("", app=app))
+        made.update(content)
+        made["args"], made["kwargs"] = list(content.get("args") or ()), dict(content.get("kwargs") or {})
+        made["options"] = dict(content.get("options") or {})
+        made.own_app = app
+        return made
+
+    # What it says ----------------------------------------------------------------------------------
 
     @property
     def app(self) -> Treadle:
         """The app it is called on: its own, or the current one."""
-        return self._app if self._app is not None else current_app_object()
+        return self.own_app if self.own_app is not None else current_app_object()
 
     @property
     def task(self) -> str:
@@ -76,39 +109,96 @@ class Signature(dict[str, Any]):
         """Whether arguments given later are ignored."""
         return bool(self.get("immutable"))
 
-    def clone(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Signature:
+    @property
+    def id(self) -> str | None:
+        """The id of its job, once it is frozen."""
+        return cast("str | None", self.options.get("task_id"))
+
+    def parts(self) -> Iterable[Signature]:
+        """The signatures that it is made of; none for the call of a task."""
+        return ()
+
+    # Making another of it --------------------------------------------------------------------------
+
+    def clone(self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Self:
         """A copy with more arguments in front, and keyword arguments and options merged in."""
         more_args, more_kwargs = ((), {}) if self.immutable else (args or (), kwargs or {})
-        return Signature(
-            self.task,
-            [*more_args, *self.args],
-            {**self.kwargs, **more_kwargs},
-            {**self.options, **options},
-            immutable=self.immutable,
-            app=self._app,
-        )
+        copy = cast("Self", type(self).revived(self, self.own_app))
+        copy["args"] = [*more_args, *self.args]
+        copy["kwargs"] = {**self.kwargs, **more_kwargs}
+        copy["options"] = {
+            name: list(value) if isinstance(value, list) else value
+            for name, value in {**self.options, **options}.items()
+        }
+        return copy
 
-    def set(self, *, immutable: bool | None = None, **options: Any) -> Signature:
-        """Change options in place; answers itself."""
+    def replace(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """A copy with other arguments, keyword arguments or options, where they are given."""
+        copy = self.clone()
+        if args is not None:
+            copy["args"] = list(args)
+        if kwargs is not None:
+            copy["kwargs"] = dict(kwargs)
+        if options is not None:
+            copy["options"] = dict(options)
+        return copy
+
+    # Changing it in place --------------------------------------------------------------------------
+
+    def set(self, *, immutable: bool | None = None, **options: Any) -> Self:
+        """Change options; answers itself."""
         if immutable is not None:
-            self["immutable"] = immutable
+            self.set_immutable(immutable)
         self.options.update(options)
         return self
+
+    def set_immutable(self, immutable: bool) -> Self:
+        """Say whether arguments given later are ignored; answers itself."""
+        self["immutable"] = immutable
+        return self
+
+    def link(self, callback: Signature) -> Signature:
+        """Call `callback` with the result when this has succeeded; answers the callback."""
+        return self._attach("link", callback)
+
+    def link_error(self, errback: Signature) -> Signature:
+        """Call `errback` once if this fails: with the request, the error and its traceback; answers the errback."""
+        return self._attach("link_error", errback)
+
+    def on_error(self, errback: Signature) -> Self:
+        """`link_error`, for writing more behind it: answers this signature."""
+        self.link_error(errback)
+        return self
+
+    def _attach(self, option: str, callback: Signature) -> Signature:
+        attached = as_list(self.options.get(option))
+        if callback not in attached:
+            attached.append(callback)
+        self.options[option] = attached
+        return callback
+
+    # Calling it ------------------------------------------------------------------------------------
 
     def apply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
-        """Publish the job, with more arguments in front and more options."""
+        """Publish it, with more arguments in front and more options."""
         call = self.clone(args, kwargs, **options)
+        call.refuse_composition()
         return self.app.send_task(call.task, call.args, call.kwargs, **call.options)
 
     async def aapply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """`apply_async`, without blocking the event loop."""
-        return (await self.app.apublish_many([self.clone(args, kwargs, **options)]))[0]
+        call = self.clone(args, kwargs, **options)
+        call.refuse_composition()
+        return (await self.app.apublish_many([call]))[0]
 
     def delay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
         """`apply_async` with these arguments."""
@@ -118,17 +208,45 @@ class Signature(dict[str, Any]):
         """`delay`, without blocking the event loop."""
         return await self.aapply_async(args, kwargs)
 
+    def refuse_composition(self) -> None:
+        """Raise NotSupported for what is more than one job: no broker carries workflows out yet."""
+        if self.kind is not None:
+            raise NotSupported(f"{self!r:.80} cannot be published: workflows are not carried out yet")
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function itself, here and now: no job is made. Raises TaskNotRegistered if it is not known here."""
         call = self.clone(args, kwargs)
         return self.app.tasks[call.task](*call.args, **call.kwargs)
 
+    def __invert__(self) -> Any:
+        """`~signature`: publish it, and wait for its result."""
+        return self.delay().get()
+
+    def __or__(self, other: Any) -> Any:
+        """A chain of the two; a group before something else becomes a chord."""
+        if not isinstance(other, Signature):
+            return NotImplemented
+        from treadle.workflows.joining import joined
+
+        return joined(self, other)
+
     def __repr__(self) -> str:
         parts = [repr(value) for value in self.args] + [f"{name}={value!r}" for name, value in self.kwargs.items()]
         return f"{self.task}({', '.join(parts)})"
 
-    def __reduce__(self) -> tuple[type[Signature], tuple[dict[str, Any]]]:
-        return type(self), (dict(self),)
+    def __reduce__(self) -> tuple[Callable[..., Signature], tuple[dict[str, Any]]]:
+        return Signature.from_dict, (dict(self),)
+
+
+Signature.kinds[None] = Signature
+
+
+def as_list(value: Any) -> list[Signature]:
+    """One signature or several, in any form in which they travel, as a list of signatures."""
+    if value is None:
+        return []
+    given = [value] if isinstance(value, Mapping) else list(value)
+    return [Signature.from_dict(each) for each in given]
 
 
 def signature(

@@ -14,6 +14,7 @@ from treadle.brokers.memory.death import Death
 from treadle.brokers.memory.entry import Entry
 from treadle.brokers.memory.store import MemoryStore
 from treadle.brokers.memory.watch import MemoryWatch
+from treadle.edges import Input
 from treadle.exceptions import ConfigurationError, NotSupported
 from treadle.interfaces import Counts, Features, Filter, Page, QueueCounts
 from treadle.job import FINAL_STATES, Job, Record, State
@@ -57,7 +58,7 @@ class MemoryBroker:
         """Store the jobs, all or none."""
         if connection is not None:
             raise NotSupported("the memory broker has no transactions to join; publish without `connection`")
-        with self.store.lock:
+        with self.store.step():
             self.store.publish(jobs)
 
     def get(self, ids: Sequence[str]) -> dict[str, Record]:
@@ -65,18 +66,33 @@ class MemoryBroker:
         with self.store.lock:
             return {entry.id: entry.record() for entry in self._known(ids)}
 
+    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
+        """What became of the jobs that lead to this one."""
+        with self.store.lock:
+            return [
+                each
+                for entry in self._known([id])
+                for each in self.store.tellings.sources_of(entry, after=after, limit=limit)
+            ]
+
+    def open(self, ids: Sequence[str]) -> None:
+        """Let blocked jobs need one less."""
+        with self.store.step():
+            for entry in self._known(ids):
+                self.store.open(entry)
+
     def watch(self) -> MemoryWatch:
         """A new watch."""
         return MemoryWatch(self.store)
 
     def cancel(self, ids: Sequence[str], *, terminate: bool = False) -> dict[str, State]:
         """Cancel waiting jobs, mark running ones; answers the states afterwards."""
-        with self.store.lock:
+        with self.store.step():
             return {entry.id: self.store.cancel(entry, terminate=terminate) for entry in self._known(ids)}
 
     def requeue(self, ids: Sequence[str]) -> list[str]:
         """Queue final and scheduled jobs; answers which."""
-        with self.store.lock:
+        with self.store.step():
             chosen = [entry for entry in self._known(ids) if entry.is_final or entry.state == "scheduled"]
             for entry in chosen:
                 self.store.requeue(entry)
@@ -84,8 +100,9 @@ class MemoryBroker:
 
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove jobs that are not running; answers which."""
-        with self.store.lock:
-            return self._remove([entry for entry in self._known(ids) if entry.state != "running"])
+        with self.store.step():
+            removable = [entry for entry in self._known(ids) if entry.state != "running"]
+            return self._remove([entry for entry in removable if not self.store.tellings.is_awaited(entry)])
 
     def query(self, criteria: Filter, *, limit: int = 100, cursor: str = "") -> Page:
         """Records that match, newest first."""
@@ -137,8 +154,13 @@ class MemoryBroker:
 
     def purge(self, queue: str) -> int:
         """Remove the queued and scheduled jobs of a queue; answers how many."""
-        with self.store.lock:
-            return len(self._remove(self._waiting_in(queue)))
+        with self.store.step():
+            waiting = self._waiting_in(queue)
+            for entry in waiting:
+                if self.store.tellings.is_awaited(entry):
+                    self.store.cancel(entry, terminate=False)
+            self._remove([entry for entry in waiting if not entry.is_final])
+            return len(waiting)
 
     def move(self, source: str, target: str) -> int:
         """Move the queued and scheduled jobs of one queue to another; answers how many."""
@@ -181,12 +203,12 @@ class MemoryBroker:
         max_crashes: int = 3,
     ) -> list[str]:
         """Close the lease of a dead child, and give back what it held."""
-        with self.store.lock:
+        with self.store.step():
             return self.store.abandon(lease, Death(reason, error, max_crashes), guilty, suspects)
 
     def recover(self, limit: int = 100, *, error: bytes, max_crashes: int = 3) -> list[str]:
         """Reap leases that ran out, and give back what they held."""
-        with self.store.lock:
+        with self.store.step():
             return self.store.recover(limit, Death("crashed", error, max_crashes, unseen=True))
 
     def prune(
@@ -238,6 +260,7 @@ class MemoryBroker:
         for entry in entries:
             self.store.lift(entry)
             self.store.forget(entry)
+            self.store.tellings.forget(entry)
         return [entry.id for entry in entries]
 
 

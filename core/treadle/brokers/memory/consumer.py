@@ -29,7 +29,7 @@ class MemoryConsumer:
         deadline_s = time.monotonic() + wait_s
         queues = self._next_turn()
         while True:
-            with self._store.lock:
+            with self._store.step():
                 claimed = self._store.claim(self._lease, queues, limit, idle=idle)
                 left_s = deadline_s - time.monotonic()
                 if claimed.deliveries or claimed.suspects_wait or self._woken or left_s <= 0:
@@ -41,7 +41,7 @@ class MemoryConsumer:
 
     def settle(self, settlements: Sequence[Settlement], *, claim_next: int = 0, idle: bool = False) -> Settled:
         """Give deliveries back and claim up to `claim_next` more, in one step."""
-        with self._store.lock:
+        with self._store.step():
             refused = [each.delivery.id for each in settlements if not self._store.settle(each)]
             return Settled(refused, self._claim_next(claim_next, idle=idle))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from treadle.edges import Edge, Input
 from treadle.job import FINAL_STATES, Delivery, Job, Record, State
 
 
@@ -35,6 +36,15 @@ class Entry:
     alone = False
     verdict = b""
     verdict_reason = ""
+    #: Who waits for its end, and whether they have been told of it.
+    edges: tuple[Edge, ...] = ()
+    is_told = False
+    #: What it waits for itself, while it is blocked.
+    need = 0
+    spare = 0
+    is_join = False
+    delay_ms = 0
+    eta_ms = 0
 
     def __init__(self, job: Job, seq: int, now_ms: int) -> None:
         self.id = job.id
@@ -49,6 +59,11 @@ class Entry:
         self.expires_ms = job.expires_ms
         if job.ttl_ms:
             self.expires_ms = min(now_ms + job.ttl_ms, job.expires_ms or now_ms + job.ttl_ms)
+        if job.edges:
+            self.edges = job.edges
+        if job.need or job.is_join:
+            self.need, self.spare, self.is_join = job.need, job.spare, job.is_join
+            self.delay_ms, self.eta_ms = job.delay_ms, job.eta_ms
 
     @property
     def is_final(self) -> bool:
@@ -75,6 +90,10 @@ class Entry:
             self.verdict,
             self.seq,
         )
+
+    def as_input(self, place: int) -> Input:
+        """What its end means to a target that knows it as input number `place`."""
+        return Input(self.id, place, self.state, self.reason, self.result, self.error, self.is_join)
 
     def record(self) -> Record:
         """All that is known of the job."""

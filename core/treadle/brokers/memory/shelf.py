@@ -75,13 +75,15 @@ class Shelf:
 
     def lift(self, entry: Entry) -> None:
         """Take the job out of its place, to change it and put it into another."""
-        queue = self.queues[entry.queue]
+        queue = self.queue(entry.queue)
         match entry.state:
             case "queued":
                 queue.line_of(entry).discard()
             case "scheduled":
                 queue.scheduled -= 1
                 entry.due_ms = 0
+            case "blocked":
+                pass
             case "running":
                 queue.running -= 1
                 entry.alone = False
@@ -90,6 +92,19 @@ class Shelf:
                     lease.held.pop(entry.id, None)
             case _:
                 self._ended[entry.state].pop(entry.end_seq)
+
+    def put_blocked(self, entry: Entry) -> None:
+        """Put a new job aside until what it waits for has ended."""
+        entry.state = "blocked"
+
+    def put_waiting(self, entry: Entry, delay_ms: int, eta_ms: int) -> None:
+        """Queue a lifted job, or schedule it if it is not due yet."""
+        now_ms = self.now_ms()
+        due_ms = max(now_ms + delay_ms, eta_ms)
+        if due_ms > now_ms:
+            self.put_scheduled(entry, due_ms)
+        else:
+            self.put_queued(entry)
 
     def put_queued(self, entry: Entry) -> None:
         """Put a lifted job into its queue, at the place that its priority and sequence give."""

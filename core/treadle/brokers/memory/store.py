@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from math import ceil
 
@@ -12,6 +13,7 @@ from treadle.brokers.memory.entry import Entry
 from treadle.brokers.memory.lease import Lease
 from treadle.brokers.memory.line import Line
 from treadle.brokers.memory.shelf import Shelf
+from treadle.brokers.memory.telling import Tellings
 from treadle.exceptions import ConfigurationError
 from treadle.interfaces import CancelRequest, Claimed
 from treadle.job import Delivery, Job, State
@@ -28,27 +30,56 @@ class MemoryStore(Shelf):
         super().__init__(clock_ms)
         self.lock = threading.Lock()
         self.stale_acks = 0
+        self.tellings = Tellings(self)
+
+    @contextmanager
+    def step(self) -> Generator[None]:
+        """One atomic step, with what it means to those that wait."""
+        with self.lock:
+            yield
+            self.tellings.tell()
+
+    def put_ended(self, entry: Entry, state: State, reason: str = "") -> None:
+        """Put a lifted job to rest; those that wait for its end are told in the same step."""
+        super().put_ended(entry, state, reason)
+        self.tellings.owe(entry)
+
+    def open(self, entry: Entry) -> None:
+        """Let a blocked job need one less."""
+        if entry.state == "blocked":
+            entry.need -= 1
+            if entry.need == 0:
+                self.tellings.free(entry)
 
     # Publishing ------------------------------------------------------------------------------------
 
     def publish(self, jobs: Sequence[Job]) -> None:
         """Store the jobs whose ids are not known yet. Raises ConfigurationError before any is stored."""
+        new: set[str] = set()
         for job in jobs:
             if not job.id or type(job.payload) is not bytes or type(job.options) is not bytes:
                 raise ConfigurationError(f"job {job.id!r} cannot be stored: it needs an id, and bytes to carry")
+            for edge in job.edges:
+                if edge.target not in self.entries and edge.target not in new:
+                    raise ConfigurationError(
+                        f"job {job.id!r} leads to {edge.target!r}, which is not known: publish it first"
+                    )
+            new.add(job.id)
         now_ms = self.now_ms()
         for job in jobs:
             if job.id not in self.entries:
                 self.admit(job, now_ms)
 
     def admit(self, job: Job, now_ms: int) -> None:
-        """Store one new job: queued, or scheduled if it is not due yet."""
+        """Store one new job: queued, or scheduled if it is not due yet, or blocked."""
         entry = self.add(job, now_ms)
-        due_ms = max(now_ms + job.delay_ms, job.eta_ms)
-        if due_ms > now_ms:
-            self.put_scheduled(entry, due_ms)
+        self.tellings.connect(entry)
+        if job.need > 0:
+            self.put_blocked(entry)
+        elif job.is_join:
+            self.put_ended(entry, "succeeded")
         else:
-            self.put_queued(entry)
+            self.put_waiting(entry, job.delay_ms, job.eta_ms)
 
     # Claiming --------------------------------------------------------------------------------------
 
@@ -274,9 +305,10 @@ class MemoryStore(Shelf):
         outdated = [
             entry
             for position, entry in enumerate(islice(ended, limit))
-            if position < too_many or entry.finished_ms < ended_before_ms
+            if (position < too_many or entry.finished_ms < ended_before_ms) and not self.tellings.is_awaited(entry)
         ]
         for entry in outdated:
             self.lift(entry)
             self.forget(entry)
+            self.tellings.forget(entry)
         return len(outdated)

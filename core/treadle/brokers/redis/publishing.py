@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from treadle.brokers.redis.settling import CHUNK
-from treadle.exceptions import ConfigurationError
+from treadle.exceptions import ConfigurationError, NotSupported
 from treadle.job import MAX_ID_LENGTH, MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY, Job
 
 #: Above this a step is cut, so that one call fits well into its deadline.
@@ -40,6 +40,8 @@ def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
 
 
 def _with_all(job: Job) -> Arguments:
+    if job.waits_or_leads:
+        raise NotSupported(f"job {job.id!r} is a part of a workflow, which the Redis broker cannot keep yet")
     times = job.delay_ms, job.eta_ms, job.ttl_ms, job.expires_ms
     unusual = job.priority, job.options, *times, 1 if job.redeliver else 0
     return [job.id, job.task, job.queue, job.payload, 1, *unusual]

@@ -1,0 +1,223 @@
+"""From a signature to a graph: a pure function, but for the ids that it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from treadle.edges import NO_PLACE, Edge
+from treadle.exceptions import ConfigurationError
+from treadle.job import new_id
+from treadle.workflows.chain import Chain
+from treadle.workflows.chord import Chord, least_of
+from treadle.workflows.graph import Feeding, Handle, Node, Plan
+from treadle.workflows.group import Group
+from treadle.workflows.mapping import Chunks
+from treadle.workflows.signature import Signature, as_list
+
+#: Options that concern a composition itself. All others are handed down to its parts.
+_OWN: Final = frozenset({"task_id", "link", "link_error"})
+#: Options about when it starts, which concern the first step of a chain only.
+_START: Final = frozenset({"countdown", "eta"})
+
+
+def plan(signature: Signature, *, draw_id: Callable[[], str] = new_id) -> Plan:
+    """The nodes and edges that a signature stands for. The signature is not changed.
+
+    Raises ConfigurationError for what cannot be carried out: a chord without a body, a join of more than there are.
+    """
+    whole = signature.clone()
+    freeze(whole, None, draw_id)
+    layout = _Layout(draw_id)
+    layout.lay(whole, None, {})
+    return Plan(layout.nodes[::-1], _handle(whole, None), layout.feedings)
+
+
+def plan_members(feeding: Feeding, members: Sequence[Signature], first_place: int) -> list[Node]:
+    """The nodes of members that came later, with edges to the join that is held open for them."""
+    layout = _Layout(new_id)
+    for place, member in enumerate(members, first_place):
+        copy = member.clone()
+        freeze(copy, None, new_id)
+        layout.lay(copy, None, feeding.defaults).edges.append(Edge(feeding.join.id, place, grows=True))
+    return layout.nodes[::-1]
+
+
+def frozen(signature: Signature, id: str | None = None) -> Handle | None:
+    """Give it and all of its parts ids, where they have none yet; the handle of what it will be."""
+    freeze(signature, id, new_id)
+    return _handle(signature, None)
+
+
+def freeze(signature: Signature, id: str | None, draw_id: Callable[[], str]) -> None:
+    """Give it and all of its parts ids. The id of a chain is that of its last step, of a chord that of its body."""
+    match signature:
+        case Chain():
+            for step in signature.tasks[:-1]:
+                freeze(step, None, draw_id)
+            for last in signature.tasks[-1:]:
+                freeze(last, id or signature.id, draw_id)
+            return
+        case Chord():
+            freeze(signature.header, None, draw_id)
+            if signature.body is not None:
+                freeze(signature.body, id or signature.id, draw_id)
+            return
+        case Group() if signature.feed is None:
+            for member in signature.tasks:
+                freeze(member, None, draw_id)
+        case _:
+            pass
+    signature.options["task_id"] = id or signature.id or draw_id()
+
+
+class _Layout:
+    """Lays out nodes, sources before targets."""
+
+    def __init__(self, draw_id: Callable[[], str]) -> None:
+        self.nodes: list[Node] = []
+        self.feedings: list[Feeding] = []
+        self._draw_id = draw_id
+
+    def lay(self, signature: Signature, before: Node | None, defaults: Mapping[str, Any]) -> Node:
+        """Lay out what runs after `before`; the node that is its end."""
+        match signature:
+            case Chain():
+                return self._chain(signature, before, defaults)
+            case Chord():
+                return self._chord(signature, before, defaults)
+            case Group():
+                return self._group(signature, before, defaults)
+            case Chunks():
+                group = signature.group()
+                freeze(group, signature.id, self._draw_id)
+                return self._group(group, before, defaults)
+            case _:
+                return self._call(signature, before, defaults)
+
+    def _call(self, signature: Signature, before: Node | None, defaults: Mapping[str, Any]) -> Node:
+        call = signature.replace(options={**defaults, **signature.options})
+        node = Node(_id_of(call), call)
+        if before is not None:
+            node.input = "" if call.immutable else "value"
+            node.wait_for([(before, 0)], "success")
+        self.nodes.append(node)
+        self._links(signature, node, [node])
+        return node
+
+    def _chain(self, chain: Chain, before: Node | None, defaults: Mapping[str, Any]) -> Node:
+        if not chain.tasks:
+            return before or self._join(chain, (), None, None)
+        shared = {**defaults, **_handed_down(chain)}
+        later = {name: value for name, value in shared.items() if name not in _START}
+        ends: list[Node] = []
+        for step in chain.tasks:
+            before = self.lay(step, before, later if ends else shared)
+            ends.append(before)
+        self._links(chain, ends[-1], ends)
+        return ends[-1]
+
+    def _group(
+        self, group: Group, before: Node | None, defaults: Mapping[str, Any], policy: str = "all_success"
+    ) -> Node:
+        shared = {**defaults, **_handed_down(group)}
+        if group.feed is not None and before is None and policy == "all_success":
+            join = Node(_id_of(group), None, "list", need=1, is_open=True)
+            self.nodes.append(join)
+            self.feedings.append(Feeding(join, group.feed, shared))
+            return join
+        for member in group.tasks:
+            if "task_id" not in member.options:
+                freeze(member, None, self._draw_id)
+        ends = [self.lay(member, before, shared) for member in group.tasks]
+        for errback in as_list(group.options.get("link_error")):
+            for end in ends:
+                self._errback(errback, [end])
+        join = self._join(group, ends, before, policy)
+        for callback in as_list(group.options.get("link")):
+            self._follow(callback, join)
+        return join
+
+    def _chord(self, chord: Chord, before: Node | None, defaults: Mapping[str, Any]) -> Node:
+        if chord.body is None:
+            raise ConfigurationError("this chord has no body: chord(header, body), or chord(header)(body)")
+        shared = {**defaults, **_handed_down(chord)}
+        join = self._group(chord.header, before, shared, chord.kwargs["join"])
+        end = self.lay(chord.body, join, {name: value for name, value in shared.items() if name not in _START})
+        self._links(chord, end, [end])
+        return end
+
+    def _join(self, owner: Signature, ends: Sequence[Node], before: Node | None, policy: str | None) -> Node:
+        """A node that is done when `ends` are, by its policy."""
+        least = least_of(policy or "all_success", total=len(ends))
+        if least is not None and least > len(ends):
+            raise ConfigurationError(f"join={policy!r} can never be met by {len(ends)} members")
+        join = Node(_id_of(owner) if policy else self._draw_id(), None)
+        join.input = "list" if policy in ("all_success", None) else "outcomes"
+        if ends:
+            places = [(end, place) for place, end in enumerate(ends)]
+            join.wait_for(places, "end" if least is None else "success", least=least)
+        elif before is not None:
+            join.wait_for([(before, NO_PLACE)], "success")
+        self.nodes.append(join)
+        return join
+
+    def _links(self, signature: Signature, end: Node, may_fail: Sequence[Node]) -> None:
+        for callback in as_list(signature.options.get("link")):
+            self._follow(callback, end)
+        for errback in as_list(signature.options.get("link_error")):
+            self._errback(errback, may_fail)
+
+    def _follow(self, callback: Signature, end: Node) -> None:
+        copy = callback.clone()
+        freeze(copy, None, self._draw_id)
+        self.lay(copy, end, {})
+
+    def _errback(self, errback: Signature, may_fail: Sequence[Node]) -> None:
+        """Runs once, for the first of these that fails."""
+        copy = errback.clone()
+        freeze(copy, None, self._draw_id)
+        if type(copy) is Signature:
+            first = Node(_id_of(copy), copy)
+            self.nodes.append(first)
+            self._links(copy, first, [first])
+        else:
+            first = Node(self._draw_id(), None)
+            self.nodes.append(first)
+            self.lay(copy, first, {})
+        first.input = "error"
+        first.wait_for([(node, 0) for node in may_fail], "failure", least=1)
+
+
+def _handed_down(signature: Signature) -> dict[str, Any]:
+    return {name: value for name, value in signature.options.items() if name not in _OWN}
+
+
+def _id_of(signature: Signature) -> str:
+    id: str = signature.options["task_id"]
+    return id
+
+
+def _handle(signature: Signature, parent: Handle | None) -> Handle | None:
+    """The handle of a frozen signature, behind that of what it follows."""
+    match signature:
+        case Chain():
+            for step in signature.tasks:
+                parent = _handle(step, parent)
+            return parent
+        case Chord():
+            header = _handle(signature.header, parent)
+            return None if signature.body is None else _handle(signature.body, header)
+        case Group():
+            return Handle(_id_of(signature), members=tuple(_members(signature, parent)), parent=parent)
+        case _:
+            return Handle(_id_of(signature), signature.task, parent=parent)
+
+
+def _members(group: Group, parent: Handle | None) -> Iterable[Handle]:
+    if group.feed is not None:
+        return
+    for member in group.tasks:
+        handle = _handle(member, parent)
+        if handle is not None:
+            yield handle
