@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from treadle.brokers.memory import MemoryBroker
 from treadle.brokers.memory.telling import MOST_EDGES
-from treadle.edges import Edge
+from treadle.edges import Edge, On
 from treadle.exceptions import ConfigurationError
 from treadle.interfaces import Consumer
 from treadle.job import Job, Record
@@ -252,7 +252,8 @@ def test_every_job_of_a_random_graph_ends(seed: int, count: int) -> None:
     sources: dict[str, int] = {}
     for number in range(count):
         targets = dice.sample(jobs, k=min(len(jobs), dice.choice([0, 1, 1, 2, 3])))
-        kinds = [dice.choice(["success", "success", "failure", "end"]) for _ in targets]
+        choices: list[On] = ["success", "success", "failure", "end"]
+        kinds = [dice.choice(choices) for _ in targets]
         for target in targets:
             sources[target.id] = sources.get(target.id, 0) + 1
         edges = tuple(Edge(target.id, sources[target.id], kind) for target, kind in zip(targets, kinds, strict=True))

@@ -126,7 +126,7 @@ class Simulation:
             self.end(node, "succeeded", ready)
         else:
             self.ran.append(node.call.kwargs["label"])
-            self.end(node, "failed" if node.call.kwargs["fails"] else "succeeded", ready)
+            self.end(node, "failed" if node.call.kwargs.get("fails") else "succeeded", ready)
 
     def end(self, node: Node, state: str, ready: list[Node]) -> None:
         assert node.id not in self.states, "a node ends once"

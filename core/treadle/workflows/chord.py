@@ -22,8 +22,8 @@ class Chord(Signature):
     """A header, whose members run side by side, and a body that is called with the list of their results.
 
     `join` says what the body waits for: `"all_success"` (a member that fails fails the chord), `"all_done"` or
-    `at_least(n)` or `"any"`: then the body gets the members' outcomes, not their values. Links belong to the body,
-    other options are the members'.
+    `at_least(n)` or `"any"`: then the body gets the members' outcomes, not their values. `link` is called with the
+    body's result, `link_error` once if the body fails or never runs; other options are the members'.
     """
 
     kind = "chord"
@@ -47,10 +47,7 @@ class Chord(Signature):
         """One of this kind, with that content."""
         made = super().revived(content, app)
         parts = content["kwargs"]
-        header = parts["header"]
-        made.kwargs["header"] = (
-            Signature.from_dict(header, app) if isinstance(header, Mapping) else Group(header, app=app)
-        )
+        made.kwargs["header"] = group(parts["header"], app=app)
         made.kwargs["body"] = None if parts.get("body") is None else Signature.from_dict(parts["body"], app)
         made.kwargs.setdefault("join", "all_success")
         return made
@@ -91,23 +88,10 @@ class Chord(Signature):
         copy.kwargs["body"] = None if self.body is None else self.body.clone()
         return copy
 
-    def link(self, callback: Signature) -> Signature:
-        """Call `callback` with the body's result."""
-        return self._body().link(callback)
-
-    def link_error(self, errback: Signature) -> Signature:
-        """Call `errback` once if the body fails, or never runs because a member failed."""
-        return self._body().link_error(errback)
-
     def __call__(self, body: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Publish it, with this body if one is given."""
         whole = self if body is None else self.with_body(Signature.from_dict(body))
         return whole.apply_async(**options)
-
-    def _body(self) -> Signature:
-        if self.body is None:
-            raise ConfigurationError("this chord has no body yet: chord(header, body), or chord(header)(body)")
-        return self.body
 
     def __repr__(self) -> str:
         return f"chord({self.header!r}, {self.body!r})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from treadle.workflows.signature import Signature, as_list
 
@@ -113,10 +113,10 @@ def group(*tasks: Any, app: Treadle | None = None, **options: Any) -> Group:
     """A group of the calls, given one by one or as one iterable, which may be a generator."""
     if len(tasks) != 1:
         return Group(tasks, app=app, **options)
-    [given] = tasks
+    given: Any = Signature.from_dict(cast("dict[str, Any]", tasks[0]), app) if isinstance(tasks[0], dict) else tasks[0]
     if isinstance(given, Group) and not options:
         return given.clone()
-    return Group([given] if isinstance(given, Mapping) else given, app=app, **options)
+    return Group([given] if isinstance(given, Signature) else given, app=app, **options)
 
 
 def _flat(members: Iterable[Signature]) -> list[Signature]:

@@ -31,7 +31,9 @@ def _with(steps: list[Signature], step: Signature) -> list[Signature]:
         last = last.group()
     if isinstance(last, Group):
         return [*before, Chord(last, step, app=last.own_app)]
-    if isinstance(last, Chord) and not isinstance(step, Group) and last.body is not None:
+    # What is linked to a chord stays with the end that it has.
+    is_linked = not {"link", "link_error"}.isdisjoint(last.options)
+    if isinstance(last, Chord) and not isinstance(step, Group) and last.body is not None and not is_linked:
         return [*before, last.with_body(joined(last.body, step))]
     return [*steps, step]
 

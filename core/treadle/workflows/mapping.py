@@ -47,7 +47,7 @@ class Chunks(Signature):
     kind = "chunks"
 
     def __init__(
-        self, task: Any, items: Iterable[Any], size: int, *, app: Treadle | None = None, **options: Any
+        self, task: Any, items: Iterable[Any], size: Any, *, app: Treadle | None = None, **options: Any
     ) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ConfigurationError(f"chunks of {size!r} items: expected a whole number above 0")

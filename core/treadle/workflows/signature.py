@@ -70,7 +70,7 @@ class Signature(dict[str, Any]):
     def revived(cls, content: Mapping[str, Any], app: Treadle | None) -> Signature:
         """One of this kind, with that content."""
         made = cls.__new__(cls)
-        dict.__init__(made, Signature("", app=app))
+        made.update(Signature("", app=app))
         made.update(content)
         made["args"], made["kwargs"] = list(content.get("args") or ()), dict(content.get("kwargs") or {})
         made["options"] = dict(content.get("options") or {})
@@ -126,10 +126,10 @@ class Signature(dict[str, Any]):
         copy = cast("Self", type(self).revived(self, self.own_app))
         copy["args"] = [*more_args, *self.args]
         copy["kwargs"] = {**self.kwargs, **more_kwargs}
-        copy["options"] = {
-            name: list(value) if isinstance(value, list) else value
-            for name, value in {**self.options, **options}.items()
-        }
+        copy["options"] = {**self.options, **options}
+        for links in {"link", "link_error"} & copy.options.keys():
+            # The copy may be linked to more.
+            copy.options[links] = as_list(copy.options[links])
         return copy
 
     def replace(
@@ -230,6 +230,10 @@ class Signature(dict[str, Any]):
 
         return joined(self, other)
 
+    def __ror__(self, other: Any) -> Any:
+        """Not by itself: only signatures make chains."""
+        return NotImplemented
+
     def __repr__(self) -> str:
         parts = [repr(value) for value in self.args] + [f"{name}={value!r}" for name, value in self.kwargs.items()]
         return f"{self.task}({', '.join(parts)})"
@@ -245,7 +249,7 @@ def as_list(value: Any) -> list[Signature]:
     """One signature or several, in any form in which they travel, as a list of signatures."""
     if value is None:
         return []
-    given = [value] if isinstance(value, Mapping) else list(value)
+    given: list[Mapping[str, Any]] = [value] if isinstance(value, dict) else list(value)
     return [Signature.from_dict(each) for each in given]
 
 
