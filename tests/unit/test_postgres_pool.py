@@ -124,6 +124,18 @@ def test_a_connection_that_could_not_be_opened_takes_no_place() -> None:
             pass
 
 
+def test_what_strikes_while_a_connection_is_taken_back_uses_up_no_place() -> None:
+    class StrickenLine(Line):
+        def is_clean(self) -> bool:
+            raise KeyboardInterrupt
+
+    struck = Pool(StrickenLine)
+    for _ in range(MAX_CONNECTIONS + 1):
+        with pytest.raises(KeyboardInterrupt), struck.lend() as line:
+            pass
+        line.close()
+
+
 @pytest.mark.parametrize("farewell", [b"goodbye", b""])
 def test_a_connection_on_which_something_came_unasked_is_not_lent_again(lines: Pool[Line], farewell: bytes) -> None:
     with lines.lend() as line:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,40 @@ class TestUsualCalls:
         assert made(task).queue == "routed"
         app.conf.task_routes = None
         assert made(task).queue == "default"
+
+    def test_an_option_that_is_patched_or_deleted_is_heeded(self, app: Treadle, task: Task[[int, int], int]) -> None:
+        made(task)
+
+        with mock.patch.object(task, "queue", "patched"):
+            assert made(task).queue == "patched"
+        assert made(task).queue == "default"
+        task.priority = 4
+        assert made(task).priority == 4
+        del task.priority
+        assert made(task).priority == 0
+
+    def test_an_option_of_the_class_may_change_or_be_worked_out_each_time(self, app: Treadle) -> None:
+        tenants = ["one"]
+        told: Task[..., Any] = app.register_task(
+            type("Told", (Task,), {"name": "told", "queue": property(lambda _: tenants[0])})
+        )
+        assert app.send_task(told.name).job().queue == "one"
+        tenants[0] = "two"
+        assert app.send_task(told.name).job().queue == "two"
+
+        plain: Task[..., Any] = app.register_task(type("Plain", (Task,), {"name": "plain", "priority": 1}))
+        assert app.send_task("plain").job().priority == 1
+        type(plain).priority = 2
+        assert app.send_task("plain").job().priority == 2
+
+    def test_a_task_of_two_apps_goes_by_the_settings_of_the_one_that_calls(self, app: Treadle) -> None:
+        with Treadle("other", broker="memory://", task_default_queue="others", set_as_current=False) as other:
+            task: Task[..., Any] = app.register_task(type("Both", (Task,), {"name": "both"}))
+            other.tasks.add(task)
+
+            assert other.send_task("both").job().queue == "others"
+            assert app.send_task("both").job().queue == "default"
+            assert other.send_task("both").job().queue == "others"
 
     def test_calls_with_options_leave_no_trace(self, app: Treadle, task: Task[[int, int], int]) -> None:
         usual = made(task)

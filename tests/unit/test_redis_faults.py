@@ -368,3 +368,21 @@ class _Cutter:
                     self.cuts += 1
                     return
                 client.sendall(answer)
+
+
+def test_a_server_with_too_many_clients_is_waited_for(tmp_path: Path, connect: Connect, opened: ExitStack) -> None:
+    with RedisServer(tmp_path, ("--maxclients", "10")) as server:
+        others = [opened.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(10)]
+        for other in others:
+            other.sendall(b"PING\r\n")
+        assert [other.recv(64) for other in others[:9]] == [b"+PONG\r\n"] * 9
+        broker = connect(server.url)
+
+        with ThreadPoolExecutor(1) as thread:
+            publishing = thread.submit(broker.publish, [Job("late", "task", b"json:[[],{}]")])
+            others[0].sendall(b"INFO stats\r\n")
+            for other in others:
+                other.close()
+            publishing.result(CALL_DEADLINE_S + _SLACK_S)
+
+        assert broker.get(["late"])["late"].state == "queued"

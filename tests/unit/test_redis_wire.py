@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
 pytest.importorskip("hiredis", reason="the Redis broker needs the extra `redis`")
 
 from treadle.brokers.redis.address import parse_address
-from treadle.brokers.redis.wire import Connection
+from treadle.brokers.redis.wire import Connection, ReplyError
 from treadle.exceptions import BrokerUnavailable
 
 #: Longer than a connection looks for a reply before it goes to sleep.
@@ -39,11 +41,13 @@ class Answerer:
         self._thread.join()
 
     def _serve(self) -> None:
-        served, _ = self._listener.accept()
-        with served:
-            while command := served.recv(1 << 20):
-                if self._answer(served, command) is not None:
-                    return
+        # Whoever is served may hang up at any moment, and the test may end.
+        with suppress(OSError):
+            served, _ = self._listener.accept()
+            with served:
+                while command := served.recv(1 << 20):
+                    if self._answer(served, command) is not None:
+                        return
 
 
 @pytest.fixture
@@ -113,6 +117,48 @@ def test_a_server_that_hangs_up_is_an_error_at_once(opened: ExitStack) -> None:
         ask(connection)
 
     assert connection.fileno() == -1
+
+
+def test_what_the_server_says_before_it_hangs_up_is_heard(opened: ExitStack) -> None:
+    def answer(served: socket.socket, command: bytes) -> str:
+        served.sendall(b"-ERR max number of clients reached\r\n")
+        return "enough"
+
+    reply = ask(connect(opened, answer))
+
+    assert isinstance(reply, ReplyError)
+    assert str(reply).startswith("ERR max number of clients")
+
+
+def test_the_deadline_holds_on_a_connection_that_was_slow_to_open(opened: ExitStack) -> None:
+    server = Answerer(lambda served, command: None)
+    opened.callback(server.close)
+    address = parse_address(f"redis://127.0.0.1:{server.port}/0")
+    connection = Connection(address, "127.0.0.1", server.port, deadline=time.monotonic() + 30)
+    opened.callback(connection.close)
+
+    begun_s = time.monotonic()
+    with pytest.raises(BrokerUnavailable):
+        ask(connection, within_s=0.04)
+
+    assert time.monotonic() - begun_s < 5
+
+
+def test_a_signal_handler_that_raises_while_a_command_is_packed_crashes_nothing() -> None:
+    program = (
+        "import signal, time\n"
+        "from treadle.brokers.redis import wire\n"
+        "def strike(*_):\n    raise ValueError\n"
+        "signal.signal(signal.SIGALRM, strike)\n"
+        "command = ('EVALSHA', 'x' * 40, 1, *range(200))\n"
+        "for round in range(300):\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.0002)\n"
+        "    try:\n"
+        "        while True:\n            wire._pack(command)\n"
+        "    except ValueError:\n        pass\n"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
 
 def test_a_deadline_that_has_passed_sends_nothing(opened: ExitStack) -> None:

@@ -46,6 +46,8 @@ class Parts:
 
     def __init__(self, name: str | None, settings: Mapping[str, Any], plugins: Iterable[object]) -> None:
         self.name = name
+        #: Another object after each change of the settings, to tell what was made before it.
+        self.terms = object()
         self.conf = Settings(settings)
         self.conf.read_environment(os.environ)
         self.conf.on_change(self._follow_settings)
@@ -161,6 +163,7 @@ class Parts:
 
     def _follow_settings(self) -> None:
         """Settings have changed: what was made from them holds no longer."""
+        self.terms = object()
         for part in _FROM_SETTINGS:
             vars(self).pop(part, None)
         self.tasks.follow_settings()

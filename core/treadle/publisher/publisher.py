@@ -30,6 +30,7 @@ R = TypeVar("R")
 
 #: Jobs handed over in one round trip.
 _BATCH = 500
+_NOTHING: tuple[Any, Job | None] = (None, None)
 
 
 class Call(NamedTuple):
@@ -48,6 +49,8 @@ class Publisher:
 
     def __init__(self, app: Treadle) -> None:
         self._app = app
+        #: By the name of the task: what it and the settings said, and the job of a usual call by that.
+        self._usual: dict[str, tuple[Any, Job | None]] = {}
 
     def publish_call(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
@@ -110,14 +113,18 @@ class Publisher:
         task = call.task
         if task is None or call.options or self._app.routes or running_request() is not None:
             return self._job_of_its_own(call)
-        # The usual call says nothing but its arguments: its job is as that of the call before.
-        blank = task.blank
-        if blank is None:
-            blank = task.blank = self._job_of_its_own(call)
+        # The usual call says nothing but its arguments: its job is as that of the call before, if the task and the
+        # settings still say the same. What they say is noted before the job is made, as it may change meanwhile.
+        said = (task, task.queue, task.priority, task.expires, task.acks_late, self._app.terms)
+        noted, usual = self._usual.get(call.name, _NOTHING)
+        if noted != said or usual is None:
+            job = self._job_of_its_own(call)
+            self._usual[call.name] = said, job._replace(payload=b"")
+            return job
         payload = self._app.codec.encode_call(
             call.args, call.kwargs, serializer=task.serializer, compression=task.compression
         )
-        return Job(new_id(), blank.task, payload, *blank[3:])
+        return Job(new_id(), usual.task, payload, *usual[3:])
 
     def wait_s(self, countdown: Any, eta: Any) -> float | None:
         """Seconds from now that either means, 0 if it has passed; None if neither was given. `eta` wins."""

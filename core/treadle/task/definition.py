@@ -12,7 +12,6 @@ from treadle.exceptions import ConfigurationError
 from treadle.retry import RetryPolicy
 from treadle.signature_check import argument_check
 from treadle.task.hooks import HOOKS, Hooks
-from treadle.task.options import TASK_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from treadle.app import Treadle
-    from treadle.job import Job
 
 #: Attributes that are worked out from settings, and so are forgotten when these change.
-_FROM_SETTINGS = ("blank", "check", "drops_result", "limits", "retry_policy")
+_FROM_SETTINGS = ("check", "drops_result", "limits", "retry_policy")
 _ABSENT = object()
 
 
@@ -55,19 +53,10 @@ class Definition(Hooks):
     redact: Sequence[str] = ()
     typing: bool = True
 
-    #: A job of a call that says nothing but its arguments, once there was one: all others differ in these and the id.
-    blank: Job | None = None
-
     _app: Treadle | None = None
     _function: Callable[..., Any] | None = None
     #: Instance attributes that annotations hide, to be put back when the settings change.
     _hidden: Mapping[str, Any] = {}
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Options may change after the task was made: what was worked out from them is forgotten."""
-        object.__setattr__(self, name, value)
-        if name in TASK_OPTIONS:
-            self.forget_settings()
 
     def define(self, app: Treadle | None, function: Callable[..., Any] | None, options: Mapping[str, Any]) -> None:
         """Take on an app, a function and options, which were checked. No app: whichever is current."""

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from treadle.brokers.redis.address import Address, Tls
@@ -49,7 +50,7 @@ class Connection:
         self._reader = hiredis.Reader()
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._socket = self._connect(address, host, port, deadline)
-        self._timeout_s = 0.0
+        self._timeout_s = inf
         # What TLS sends are not its replies' bytes.
         self._can_look = not address.tls and hasattr(os, "readv") and hasattr(os, "sched_yield")
         self._untried = self._to_leave_untried = 0
@@ -63,7 +64,7 @@ class Connection:
     def round_trip(self, commands: Sequence[Command], *, deadline: float) -> list[Any]:
         """Send all commands at once and read as many replies. A refused command's reply is a `ReplyError`."""
         is_small = self.send(commands, deadline=deadline) < _SMALL_BYTES
-        if is_small and self._can_look:
+        if commands and is_small and self._can_look:
             self._look()
         return [self.read(deadline=deadline) for _ in commands]
 
@@ -124,11 +125,13 @@ class Connection:
                 count = os.readv(descriptor, buffers)
             except BlockingIOError:
                 os.sched_yield()
-            except OSError as error:
-                raise self._gone(error) from error
+            except OSError:
+                return  # whoever reads meets it, too
             else:
                 self._untried = self._to_leave_untried = 0
-                self._feed(count)
+                # The end is met by whoever reads, after the replies that came before it.
+                if count:
+                    self._feed(count)
                 return
         self._untried, self._to_leave_untried = 0, min(2 * self._to_leave_untried + 1, _MOST_UNTRIED)
 
@@ -179,7 +182,12 @@ class Connection:
 
 
 # The stubs of hiredis 3 allow only tuples of length one, and leave out the answer's type.
-_pack = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
+_pack_texts = cast("Callable[[Command], bytes]", hiredis.pack_command)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _pack(command: Command) -> bytes:
+    # Of an integer hiredis asks Python for the text, and crashes if a signal handler raises just then.
+    return _pack_texts(tuple([b"%d" % each if isinstance(each, int) else each for each in command]))
 
 
 def _connect_unix(path: str, timeout_s: float) -> socket.socket:

@@ -53,31 +53,26 @@ class Pool(Generic[C]):
     @contextmanager
     def lend(self) -> Generator[C]:
         """A connection that nobody else uses meanwhile. Raises what `connect` raises, and BrokerUnavailable."""
-        connection = self.borrow()
+        place = self.enter()
         try:
-            yield connection
+            connection = self.borrow()
+            try:
+                yield connection
+            finally:
+                self.take_back(connection)
         finally:
-            self.take_back(connection)
+            place.leave()
 
-    def borrow(self) -> C:
-        """What `lend` lends, for who will `take_back`."""
+    def enter(self) -> Places:
+        """Take one of the places; whoever has it may borrow a connection, and leaves it. Raises BrokerUnavailable."""
         self._forget_inherited()
         places = self._places
         places.take()
-        try:
-            return self._idle_one() or self._connect()
-        except BaseException:
-            places.give_back()
-            raise
+        return places
 
-    def take_back(self, connection: C) -> None:
-        """Keep the connection for others, if it is fit for that."""
-        # The places of a parent are no concern of its child's.
-        places = self._places
-        try:
-            self._keep(connection)
-        finally:
-            places.give_back()
+    def borrow(self) -> C:
+        """A connection, for who has a place and will `take_back`."""
+        return self._idle_one() or self._connect()
 
     def close(self) -> None:
         """Hang up all that are idle."""
@@ -95,7 +90,8 @@ class Pool(Generic[C]):
                 _hang_up(connection)
         return None
 
-    def _keep(self, connection: C) -> None:
+    def take_back(self, connection: C) -> None:
+        """Keep the connection for others, if it is fit for that."""
         now_s = time.monotonic()
         if self._pid != os.getpid():
             self._inherited.append(connection)
@@ -117,11 +113,11 @@ class Pool(Generic[C]):
     def _start_over(self) -> None:
         self._pid = os.getpid()
         self._idle: list[tuple[C, float]] = []
-        self._places = _Places()
+        self._places = Places()
 
 
-class _Places:
-    """The right to use a connection. A semaphore, whose usual case is one operation on a list."""
+class Places:
+    """How many may use a connection at once: a semaphore, whose usual case is one operation on a list."""
 
     def __init__(self) -> None:
         self._free = [None] * MAX_CONNECTIONS
@@ -133,7 +129,7 @@ class _Places:
         if self._take_free():
             return
         with self._change:
-            # Counted before it looks again: whoever gives one back from now on tells us.
+            # Counted before it looks again: whoever leaves from now on tells us.
             self._waiting += 1
             try:
                 found = self._change.wait_for(self._take_free, CALL_DEADLINE_S)
@@ -143,7 +139,7 @@ class _Places:
             message = f"all {MAX_CONNECTIONS} connections of this process have been busy for {CALL_DEADLINE_S:.0f} s"
             raise BrokerUnavailable(f"{message}: keep transactions short, or publish from fewer threads at once")
 
-    def give_back(self) -> None:
+    def leave(self) -> None:
         """Let somebody else have it."""
         self._free.append(None)
         if self._waiting:

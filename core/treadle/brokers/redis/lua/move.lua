@@ -11,6 +11,7 @@ for _, kind in ipairs({ 'q:', 'suspects:', 'delayed:' }) do
   if moved >= 500 then break end
 end
 if moved > 0 then
+  call('SADD', P .. 'queues', target)
   wake(target)
 end
 return moved

@@ -74,6 +74,7 @@ if #index > 0 then
   call('ZADD', P .. 'all', unpack(index))
 end
 for queue in pairs(queues) do
+  call('SADD', P .. 'queues', queue)
   wake(queue)
 end
 return stored

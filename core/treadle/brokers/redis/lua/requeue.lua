@@ -17,6 +17,7 @@ for _, id in ipairs(ARGV) do
     end
     call('HSET', key, 's', 'q')
     call('ZADD', P .. 'q:' .. f[2], place(f[3], f[4]), id)
+    call('SADD', P .. 'queues', f[2])
     wake(f[2])
     queued[#queued + 1] = id
   end

@@ -1,7 +1,5 @@
 -- needs: clock jobs wake
 -- ARGV: queue.
 call('SREM', P .. 'paused', ARGV[1])
-if call('SISMEMBER', P .. 'queues', ARGV[1]) == 1 then
-  wake(ARGV[1])
-end
+wake(ARGV[1])
 return 1

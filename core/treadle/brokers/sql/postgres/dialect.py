@@ -193,11 +193,15 @@ class PostgresDialect:
     @contextmanager
     def _lent(self) -> Generator[Link]:
         try:
-            link = self._pool.borrow()
+            place = self._pool.enter()
             try:
-                yield link
+                link = self._pool.borrow()
+                try:
+                    yield link
+                finally:
+                    self._pool.take_back(link)
             finally:
-                self._pool.take_back(link)
+                place.leave()
         except UnicodeEncodeError as error:
             raise ConfigurationError(
                 f"{error.object!r} is no text that UTF-8 can carry: it holds a lone surrogate"
@@ -237,6 +241,9 @@ def _columns(jobs: Sequence[Job]) -> list[str]:
     columns = dict(zip(Job._fields, zip(*jobs, strict=True), strict=True))
     columns["redeliver"] = tuple(map(int, columns["redeliver"]))
     for name, usual in _USUAL.items():
-        if set(columns[name]) == {usual}:
+        if columns[name].count(usual) == len(jobs):
             columns[name] = ()
+    for name, column in columns.items():
+        if None in column:  # to the statement it would be the same as an empty column
+            raise ConfigurationError(f"a job without {name} cannot be stored; nothing was published")
     return [literals.array(columns[name]) for name in JOB_COLUMNS]

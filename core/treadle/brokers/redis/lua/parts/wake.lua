@@ -1,6 +1,4 @@
--- Lets one waiting consumer of the queue look. Where there is a marker, the queue is known already.
+-- Lets one waiting consumer of the queue look.
 local function wake(queue)
-  if call('ZADD', P .. 'marker:' .. queue, 0, '1') == 1 then
-    call('SADD', P .. 'queues', queue)
-  end
+  call('ZADD', P .. 'marker:' .. queue, 0, '1')
 end
