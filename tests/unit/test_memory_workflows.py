@@ -221,6 +221,16 @@ def test_what_somebody_waits_for_is_kept(broker: MemoryBroker, consumer: Consume
     assert broker.prune(max_age_s=0, max_count=0, failed_max_age_s=0) == 2
 
 
+def test_what_is_kept_for_others_does_not_keep_the_rest(broker: MemoryBroker, consumer: Consumer) -> None:
+    broker.publish([job("b", need=2), job("a", Edge("b")), job("alone")])
+    run(consumer)
+    broker.advance(1)
+
+    assert broker.prune(max_age_s=0, max_count=None, limit=1) == 1
+
+    assert set(broker.get(["a", "alone"])) == {"a"}
+
+
 def test_purging_a_queue_lets_workflows_end(broker: MemoryBroker) -> None:
     broker.publish([job("b", need=1), job("a", Edge("b")), job("alone")])
 

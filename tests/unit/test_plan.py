@@ -303,3 +303,16 @@ class TestFeeds:
         edges = sorted(edge.place for node in nodes for edge in node.edges)
         assert edges == [0, 1, 2, 3, 4]
         assert all(edge.grows and edge.target == feeding.join.id for node in nodes for edge in node.edges)
+
+    def test_what_is_linked_to_the_group_is_heeded(self) -> None:
+        fed = group(step.s(label=f"m{number}", fails=number == 0) for number in range(2))
+        fed.link(step.s(label="callback"))
+        fed.link_error(step.s(label="errback"))
+
+        planned = plan(fed)
+        [feeding] = planned.feedings
+        members = plan_members(feeding, feeding.feed.take(2), 0)
+
+        assert [node.call.kwargs["label"] for node in planned.nodes if node.call] == ["callback"]
+        assert [len(node.edges) for node in planned.nodes if node.call is None] == [1]
+        assert sorted(node.call.kwargs["label"] for node in members if node.call) == ["errback", "errback", "m0", "m1"]

@@ -59,6 +59,8 @@ class Feeding:
     feed: Feed
     #: Options of the group, for members that do not say their own.
     defaults: dict[str, Any]
+    #: What is to be called for each member that fails.
+    errbacks: list[Signature]
 
 
 @dataclass(frozen=True, slots=True)

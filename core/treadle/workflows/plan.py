@@ -39,7 +39,9 @@ def plan_members(feeding: Feeding, members: Sequence[Signature], first_place: in
     for place, member in enumerate(members, first_place):
         copy = member.clone()
         freeze(copy, None, new_id)
-        layout.lay(copy, None, feeding.defaults).edges.append(Edge(feeding.join.id, place, grows=True))
+        end = layout.lay(copy, None, feeding.defaults)
+        end.edges.append(Edge(feeding.join.id, place, grows=True))
+        layout.lay_errbacks(feeding.errbacks, [end])
     return layout.nodes[::-1]
 
 
@@ -124,18 +126,18 @@ class _Layout:
         if group.feed is not None and before is None and policy == "all_success":
             join = Node(_id_of(group), None, "list", need=1, is_open=True)
             self.nodes.append(join)
-            self.feedings.append(Feeding(join, group.feed, shared))
+            errbacks = as_list(group.options.get("link_error"))
+            self.feedings.append(Feeding(join, group.feed, shared, errbacks))
+            self._follow_all(group, join)
             return join
         for member in group.tasks:
             if "task_id" not in member.options:
                 freeze(member, None, self._draw_id)
         ends = [self.lay(member, before, shared) for member in group.tasks]
-        for errback in as_list(group.options.get("link_error")):
-            for end in ends:
-                self._errback(errback, [end])
+        for end in ends:
+            self.lay_errbacks(as_list(group.options.get("link_error")), [end])
         join = self._join(group, ends, before, policy)
-        for callback in as_list(group.options.get("link")):
-            self._follow(callback, join)
+        self._follow_all(group, join)
         return join
 
     def _chord(self, chord: Chord, before: Node | None, defaults: Mapping[str, Any]) -> Node:
@@ -163,15 +165,19 @@ class _Layout:
         return join
 
     def _links(self, signature: Signature, end: Node, may_fail: Sequence[Node]) -> None:
-        for callback in as_list(signature.options.get("link")):
-            self._follow(callback, end)
-        for errback in as_list(signature.options.get("link_error")):
-            self._errback(errback, may_fail)
+        self._follow_all(signature, end)
+        self.lay_errbacks(as_list(signature.options.get("link_error")), may_fail)
 
-    def _follow(self, callback: Signature, end: Node) -> None:
-        copy = callback.clone()
-        freeze(copy, None, self._draw_id)
-        self.lay(copy, end, {})
+    def _follow_all(self, signature: Signature, end: Node) -> None:
+        for callback in as_list(signature.options.get("link")):
+            copy = callback.clone()
+            freeze(copy, None, self._draw_id)
+            self.lay(copy, end, {})
+
+    def lay_errbacks(self, errbacks: Iterable[Signature], may_fail: Sequence[Node]) -> None:
+        """Lay out what is called when one of these nodes fails."""
+        for errback in errbacks:
+            self._errback(errback, may_fail)
 
     def _errback(self, errback: Signature, may_fail: Sequence[Node]) -> None:
         """Runs once, for the first of these that fails."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, takewhile
 from math import ceil
 
 from treadle.brokers.memory.death import Death, Role, give_back
@@ -302,13 +302,12 @@ class MemoryStore(Shelf):
         """Remove jobs in a final state, the first that ended first, while they are too old or too many."""
         ended = self.ended(state)
         too_many = len(ended) - keep
-        outdated = [
-            entry
-            for position, entry in enumerate(islice(ended, limit))
-            if (position < too_many or entry.finished_ms < ended_before_ms) and not self.tellings.is_awaited(entry)
-        ]
-        for entry in outdated:
+        outdated = takewhile(
+            lambda numbered: numbered[0] < too_many or numbered[1].finished_ms < ended_before_ms, enumerate(ended)
+        )
+        chosen = list(islice((entry for _, entry in outdated if not self.tellings.is_awaited(entry)), limit))
+        for entry in chosen:
             self.lift(entry)
             self.forget(entry)
             self.tellings.forget(entry)
-        return len(outdated)
+        return len(chosen)
