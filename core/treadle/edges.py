@@ -16,6 +16,9 @@ Ending = Literal["success", "failure", "unneeded"]
 #: The place of a source that a target only waits for, and takes nothing from.
 NO_PLACE = -1
 
+#: The place of a source whose result is the target's own: the target replaced itself by it.
+RESULT_PLACE = -2
+
 
 class Edge(NamedTuple):
     """From a job to one that waits for its end."""
@@ -28,6 +31,14 @@ class Edge(NamedTuple):
     grows: bool = False
 
 
+class After(NamedTuple):
+    """The same, seen from the job that waits: for an end that may have come already."""
+
+    source: str
+    place: int = NO_PLACE
+    on: On = "success"
+
+
 class Input(NamedTuple):
     """What became of a job that another one waited for."""
 
@@ -35,9 +46,12 @@ class Input(NamedTuple):
     place: int
     state: str
     reason: str
+    #: The encoded value; empty for a join, whose value is that of its own inputs.
     result: bytes
     error: bytes
     is_join: bool
+    #: A join's options, which say what it makes of its inputs; else empty.
+    options: bytes = b""
 
 
 class Standing(NamedTuple):

@@ -18,15 +18,42 @@ Rules that hold for every method here, on every broker:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
+from treadle.answers import CancelRequest, Claimed, Counts, Filter, Node, NodePage, Page, QueueCounts, Settled
 from treadle.edges import Input
 from treadle.job import Delivery, Job, Record, State
 from treadle.settlement import Settlement
 
+__all__ = [
+    "CALL_DEADLINE_S",
+    "MAX_RESTARTED",
+    "Broker",
+    "BrokerFactory",
+    "CancelRequest",
+    "Claimed",
+    "Consumer",
+    "Counts",
+    "Features",
+    "Filter",
+    "Node",
+    "NodePage",
+    "Page",
+    "Pool",
+    "PoolSlot",
+    "QueueCounts",
+    "Router",
+    "Serializer",
+    "Settled",
+    "Watch",
+]
+
 #: The longest a broker call may take before it raises `BrokerUnavailable`.
 CALL_DEADLINE_S = 5.0
+
+#: How many jobs `Broker.restart` runs or blocks again at most: it is one step of the store.
+MAX_RESTARTED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +68,6 @@ class Features:
     shared: bool = True
     #: A waiting consumer or watch is woken by the store, not by polling.
     push: bool = True
-
-
-class Claimed(NamedTuple):
-    """The answer to a claim."""
-
-    deliveries: list[Delivery]
-    #: Suspects wait for an idle child: take nothing more, finish what runs, then claim with `idle=True`.
-    suspects_wait: bool = False
-
-
-class Settled(NamedTuple):
-    """The answer to a settle: what was refused as stale, and the next deliveries if some were asked for."""
-
-    #: Ids of settlements whose receipt was not the current one. They changed nothing; the store counted them.
-    refused: list[str]
-    claimed: Claimed
-
-
-class CancelRequest(NamedTuple):
-    """Somebody asked to cancel a job that is running under this consumer's lease."""
-
-    id: str
-    receipt: int
-    #: True: interrupt the running code. False: only let it not be retried.
-    terminate: bool
 
 
 class Consumer(Protocol):
@@ -100,8 +102,9 @@ class Consumer(Protocol):
         What it does, by kind: `Complete`, `Fail`, `Cancel` write the final record, and `Complete`/`Fail`
         raise `attempt` by one; `Retry` raises `attempt` by one and schedules the job `delay_ms` from now
         (0: queued at once, at its old place); `Release` puts it back at its old place, uncharged, as a
-        suspect if it says so, and keeps its verdict. A `Retry` or `Release` of a job that somebody asked to
-        cancel ends it `cancelled`. Ending or retrying a job clears its verdict and suspicion.
+        suspect if it says so, and keeps its verdict; `Replace` raises `attempt` by one and makes it wait for the
+        job that replaces it. A `Retry`, `Release` or `Replace` of a job that somebody asked to cancel ends it
+        `cancelled`. Ending, retrying or replacing a job clears its verdict and suspicion.
         """
         ...
 
@@ -138,49 +141,6 @@ class Watch(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which jobs a `query` is about. None means any."""
-
-    state: State | None = None
-    queue: str | None = None
-    task: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of records, newest first (by sequence; by end for a final state)."""
-
-    records: list[Record]
-    #: Pass it as `cursor` to get the next page; empty on the last one.
-    next_cursor: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """How many live jobs a queue holds, by state."""
-
-    queued: int = 0
-    scheduled: int = 0
-    running: int = 0
-    paused: bool = False
-    #: Age of the oldest queued job, in milliseconds.
-    oldest_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The truth in numbers. Final states count what retention has kept."""
-
-    queues: Mapping[str, QueueCounts] = field(default_factory=dict[str, QueueCounts])
-    final: Mapping[State, int] = field(default_factory=dict[State, int])
-    #: Settlements, renewals and notes that were refused because their receipt was not current.
-    stale_acks: int = 0
-    #: Ids of the leases that are open.
-    leases: tuple[str, ...] = ()
-
-
 @runtime_checkable
 class Broker(Protocol):
     """Where jobs wait. One per app and process; made by a factory that a plugin registers by URL scheme."""
@@ -195,12 +155,16 @@ class Broker(Protocol):
         """Store the jobs, all or none; when it returns they are as durable as this store makes anything.
 
         A job whose id is already known (in any state) is left as it is, so repeating after an unknown
-        outcome is safe. A job with `need` is blocked: when a job ends, in whatever way, the same step lowers
-        `need` of each target of its edges if the edge counts, else `spare` (`treadle.edges`). A target that
-        needs nothing more is queued (or scheduled, its delay counted from then), or, as a join, succeeds. One
-        that can never start ends: `failed` (`skipped`) with the error of its source, or `cancelled`
-        (`unneeded`) if the edge was on a failure that did not come. Its end tells its own targets. Of long
-        rows of consequences a part may be left to the next claims and settlements of anybody.
+        outcome is safe. Raises ConfigurationError, and stores nothing, if a target or source is not known.
+
+        A job with `need` is blocked: when a job ends, in whatever way, the same step lowers `need` of each
+        target of its edges if the edge counts, else `spare` (`treadle.edges`). What an ended source of `after`
+        means is counted at once. A target that needs nothing more is queued (or scheduled, its delay and its
+        `ttl_ms` counted from then), or, as a join, succeeds. One that can never start ends: `failed` (`skipped`)
+        with the error of its source, or `cancelled` (`unneeded`) if the edge was on a failure that did not come.
+        Its end tells its own targets. Of long rows of consequences a part may be left to the next claims and
+        settlements of anybody. The record of a job is kept while a target of its edges is not final, or is a join
+        whose record is kept for that reason.
 
         With `connection` (`features.transactions`) the rows are written through the
         caller's connection, in the caller's transaction, and nobody is woken before it commits.
@@ -223,11 +187,13 @@ class Broker(Protocol):
 
     def requeue(self, ids: Sequence[str]) -> list[str]:
         """Queue final jobs again, with attempt and crashes at 0 (the receipt goes on); scheduled jobs are
-        queued now. Others are left. Answers the ids that were queued."""
+        queued now. Others are left, and so are joins. Answers the ids that were queued. What waited for such a job
+        has been told of its end, and is not told again (`restart` is for that)."""
         ...
 
     def delete(self, ids: Sequence[str]) -> list[str]:
-        """Remove jobs that are not running, with their records. Answers the ids that are gone."""
+        """Remove jobs that are not running, with their records; jobs that others still wait for, or whose records
+        are kept for them, are left. Answers the ids that are gone."""
         ...
 
     def query(self, criteria: Filter, *, limit: int = 100, cursor: str = "") -> Page:
@@ -253,11 +219,53 @@ class Broker(Protocol):
         ...
 
     def purge(self, queue: str) -> int:
-        """Remove the queued and scheduled jobs of a queue, in bounded chunks. Answers how many."""
+        """Remove the queued and scheduled jobs of a queue, in bounded chunks; those that others wait for end
+        `cancelled` (`revoked`) instead. Blocked jobs stay. Answers how many."""
         ...
 
     def move(self, source: str, target: str) -> int:
         """Move the queued and scheduled jobs of one queue to another. Answers how many."""
+        ...
+
+    # Workflows -------------------------------------------------------------------------------------
+
+    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
+        """What became of the jobs that lead to this one, by their place: up to `limit` of those behind place `after`.
+
+        Jobs that have not ended yet are left out.
+        """
+        ...
+
+    def hold(self, gates: Sequence[str], ttl_s: float) -> set[str]:
+        """Keep gates shut for `ttl_s` more, counted from now; answers those that are not blocked (any more).
+
+        A gate is a join that needs one thing more than its edges can give: `open`. It is published with a `ttl_ms`.
+        When that runs out, `recover` ends it `failed` (`skipped`) with its payload as the error: whoever
+        was to open it is gone.
+        """
+        ...
+
+    def open(self, gates: Sequence[str]) -> set[str]:
+        """Lower by one what these blocked gates need; answers those that were not blocked (any more)."""
+        ...
+
+    def nodes(self, workflow: str, *, limit: int = 500, cursor: str = "") -> NodePage:
+        """The jobs of a workflow whose records are still kept, and their edges, in the order of storing."""
+        ...
+
+    def progress(self, workflow: str) -> dict[State, int]:
+        """How many jobs of a workflow are in each state. What was stored as a join is not counted."""
+        ...
+
+    def restart(self, workflow: str) -> list[str]:
+        """Run an ended workflow again from where it did not succeed; answers the ids that were queued.
+
+        In one step: each job that ended `failed` or `cancelled` because of itself is queued, as `requeue` does; each
+        that ended because of others (`skipped`, `unneeded`), and each join that did not succeed, is blocked
+        again, and needs what it needed at first, less what those of its sources gave that are left as they are.
+        The ends to come count again. Raises ConfigurationError beyond `MAX_RESTARTED` jobs, and for a workflow whose
+        gate ran out, since a part of it was never stored.
+        """
         ...
 
     # Workers ---------------------------------------------------------------------------------------
@@ -309,8 +317,9 @@ class Broker(Protocol):
     def recover(self, limit: int = 100, *, error: bytes, max_crashes: int = 3) -> list[str]:
         """Reap leases that ran out, and give back up to `limit` jobs held under them; answers their ids.
 
-        They become suspects. One that was claimed alone as a suspect is charged a crash, as `guilty` is. A
-        job with `redeliver=False` gets a verdict; `error` is the verdict. A lease is closed once it holds nothing.
+        Gates that ran out are ended, up to `limit` of them. The jobs given back become suspects. One that was
+        claimed alone as a suspect is charged a crash, as `guilty` is. A job with `redeliver=False` gets a verdict;
+        `error` is the verdict. A lease is closed once it holds nothing.
         """
         ...
 
@@ -343,21 +352,6 @@ class Broker(Protocol):
 
     def check(self) -> list[str]:
         """What is wrong or risky with this store's set-up, one sentence each. Empty: all is well."""
-        ...
-
-
-class WorkflowStore(Protocol):
-    """What a broker has that keeps jobs which wait for jobs. The others refuse such jobs."""
-
-    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
-        """What became of the jobs that lead to this one, by their place: up to `limit` of those behind place `after`.
-
-        Jobs that have not ended yet are left out.
-        """
-        ...
-
-    def open(self, ids: Sequence[str]) -> None:
-        """Lower by one what these blocked jobs need: no more sources will be added to them."""
         ...
 
 

@@ -12,7 +12,7 @@ import os
 import time
 from typing import Literal, NamedTuple
 
-from treadle.edges import Edge
+from treadle.edges import After, Edge
 
 State = Literal["scheduled", "blocked", "queued", "running", "succeeded", "failed", "cancelled"]
 LIVE_STATES: tuple[State, ...] = ("scheduled", "blocked", "queued", "running")
@@ -64,11 +64,15 @@ class Job(NamedTuple):
     is_join: bool = False
     #: Who waits for its end. A target must be known before: jobs are published after those they lead to.
     edges: tuple[Edge, ...] = ()
+    #: For whose end it waits, beside those whose edges lead to it. These must be known before, and may have ended.
+    after: tuple[After, ...] = ()
+    #: The id under which all jobs of its workflow are found; empty: it is none's part.
+    workflow: str = ""
 
     @property
     def waits_or_leads(self) -> bool:
         """Whether it is a part of a workflow."""
-        return bool(self.edges or self.need or self.is_join)
+        return bool(self.edges or self.need or self.is_join or self.after or self.workflow)
 
 
 class Delivery(NamedTuple):
@@ -125,6 +129,10 @@ class Record(NamedTuple):
     lease: str
     #: Somebody asked to cancel it while it was running: "", "revoke" or "terminate".
     cancelling: str
+    #: The id of the workflow that it is a part of; empty if it is none's.
+    workflow: str = ""
+    #: Its value is that of its inputs (`Broker.inputs`): no worker runs it (any more).
+    is_join: bool = False
 
     @property
     def is_final(self) -> bool:

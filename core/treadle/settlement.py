@@ -58,4 +58,18 @@ class Release(NamedTuple):
     suspect: bool = False
 
 
-Settlement: TypeAlias = Complete | Fail | Retry | Cancel | Release
+class Replace(NamedTuple):
+    """This run is charged, and another job's end becomes this one's.
+
+    The job is `blocked` from now on, as a join that needs the success of `source`, whose value will be its own
+    (`RESULT_PLACE`); what waited for the job goes on waiting. In the same step `gate` is opened, behind which `source`
+    and all that leads to it were published. If somebody asked to cancel the job meanwhile, it ends `cancelled`
+    (`revoked`) instead, and so does the gate.
+    """
+
+    delivery: Delivery
+    source: str
+    gate: str
+
+
+Settlement: TypeAlias = Complete | Fail | Retry | Cancel | Release | Replace

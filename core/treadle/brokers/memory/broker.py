@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from treadle.brokers.memory.store import MemoryStore
 from treadle.brokers.memory.watch import MemoryWatch
 from treadle.edges import Input
 from treadle.exceptions import ConfigurationError, NotSupported
-from treadle.interfaces import Counts, Features, Filter, Page, QueueCounts
+from treadle.interfaces import Counts, Features, Filter, NodePage, Page, QueueCounts
 from treadle.job import FINAL_STATES, Job, Record, State
 
 
@@ -66,21 +67,6 @@ class MemoryBroker:
         with self.store.lock:
             return {entry.id: entry.record() for entry in self._known(ids)}
 
-    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
-        """What became of the jobs that lead to this one."""
-        with self.store.lock:
-            return [
-                each
-                for entry in self._known([id])
-                for each in self.store.tellings.sources_of(entry, after=after, limit=limit)
-            ]
-
-    def open(self, ids: Sequence[str]) -> None:
-        """Let blocked jobs need one less."""
-        with self.store.step():
-            for entry in self._known(ids):
-                self.store.open(entry)
-
     def watch(self) -> MemoryWatch:
         """A new watch."""
         return MemoryWatch(self.store)
@@ -93,7 +79,8 @@ class MemoryBroker:
     def requeue(self, ids: Sequence[str]) -> list[str]:
         """Queue final and scheduled jobs; answers which."""
         with self.store.step():
-            chosen = [entry for entry in self._known(ids) if entry.is_final or entry.state == "scheduled"]
+            ended = [entry for entry in self._known(ids) if entry.is_final or entry.state == "scheduled"]
+            chosen = [entry for entry in ended if not entry.is_join]
             for entry in chosen:
                 self.store.requeue(entry)
             return [entry.id for entry in chosen]
@@ -126,11 +113,22 @@ class MemoryBroker:
             now_ms = self.store.now_ms()
             oldest_ms: dict[str, int] = {}
             for entry in self.store.entries.values():
+                self.store.queue(entry.queue)
                 if entry.state == "queued":
                     age_ms = now_ms - entry.created_ms
                     oldest_ms[entry.queue] = max(age_ms, oldest_ms.get(entry.queue, 0))
+            blocked = Counter(
+                entry.queue for entry in self.store.entries.values() if entry.state == "blocked" and not entry.is_join
+            )
             queues = {
-                name: QueueCounts(queue.queued, queue.scheduled, queue.running, queue.paused, oldest_ms.get(name, 0))
+                name: QueueCounts(
+                    queue.queued,
+                    queue.scheduled,
+                    queue.running,
+                    queue.paused,
+                    oldest_ms.get(name, 0),
+                    blocked[name],
+                )
                 for name, queue in self.store.queues.items()
             }
             final: dict[State, int] = {state: len(self.store.ended(state)) for state in FINAL_STATES}
@@ -175,6 +173,49 @@ class MemoryBroker:
                 else:
                     self.store.put_queued(entry)
             return len(waiting)
+
+    # Workflows -------------------------------------------------------------------------------------
+
+    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
+        """What became of the jobs that lead to this one."""
+        with self.store.lock:
+            found = [self.store.tellings.inputs(entry, after=after, limit=limit) for entry in self._known([id])]
+            return found[0] if found else []
+
+    def hold(self, gates: Sequence[str], ttl_s: float) -> set[str]:
+        """Keep gates shut for so long; answers those that are not blocked."""
+        with self.store.step():
+            shut = self._blocked(gates)
+            for gate in shut:
+                self.store.hold(gate, round(ttl_s * 1000))
+            return set(gates) - {gate.id for gate in shut}
+
+    def open(self, gates: Sequence[str]) -> set[str]:
+        """Let gates need one less; answers those that were not blocked."""
+        with self.store.step():
+            shut = self._blocked(gates)
+            for gate in shut:
+                self.store.open(gate)
+            return set(gates) - {gate.id for gate in shut}
+
+    def nodes(self, workflow: str, *, limit: int = 500, cursor: str = "") -> NodePage:
+        """The jobs of a workflow and their edges, in the order of storing."""
+        before = int(cursor) if cursor else 0
+        with self.store.lock:
+            entries = [entry for seq, entry in self.store.workflows.get(workflow, {}).items() if seq > before]
+            nodes = [entry.node() for entry in entries[:limit]]
+        return NodePage(nodes, str(entries[limit - 1].seq) if len(entries) > limit else "")
+
+    def progress(self, workflow: str) -> dict[State, int]:
+        """How many jobs of a workflow are in each state."""
+        with self.store.lock:
+            entries = self.store.workflows.get(workflow, {}).values()
+            return Counter(entry.state for entry in entries if entry.is_replaced or not entry.is_join)
+
+    def restart(self, workflow: str) -> list[str]:
+        """Run a workflow again from where it did not succeed; answers what was queued."""
+        with self.store.step():
+            return [entry.id for entry in self.store.restart(workflow)]
 
     # Workers ---------------------------------------------------------------------------------------
 
@@ -248,6 +289,9 @@ class MemoryBroker:
     def _known(self, ids: Iterable[str]) -> list[Entry]:
         entries = self.store.entries
         return [entries[job_id] for job_id in dict.fromkeys(ids) if job_id in entries]
+
+    def _blocked(self, ids: Iterable[str]) -> list[Entry]:
+        return [entry for entry in self._known(ids) if entry.state == "blocked"]
 
     def _waiting_in(self, queue: str) -> list[Entry]:
         return [

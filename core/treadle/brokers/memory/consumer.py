@@ -43,6 +43,7 @@ class MemoryConsumer:
         """Give deliveries back and claim up to `claim_next` more, in one step."""
         with self._store.step():
             refused = [each.delivery.id for each in settlements if not self._store.settle(each)]
+            self._store.tellings.tell()
             return Settled(refused, self._claim_next(claim_next, idle=idle))
 
     def note(self, delivery: Delivery, progress: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from treadle.answers import Node
 from treadle.edges import Edge, Input
 from treadle.job import FINAL_STATES, Delivery, Job, Record, State
 
@@ -42,9 +43,17 @@ class Entry:
     #: What it waits for itself, while it is blocked.
     need = 0
     spare = 0
+    #: The same as it was before any source had ended.
+    first_need = 0
+    first_spare = 0
     is_join = False
+    #: It was stored as a job that a worker runs, and became a join by a `Replace`.
+    is_replaced = False
+    workflow = ""
+    #: Counted from when it is free.
     delay_ms = 0
     eta_ms = 0
+    ttl_ms = 0
 
     def __init__(self, job: Job, seq: int, now_ms: int) -> None:
         self.id = job.id
@@ -57,22 +66,47 @@ class Entry:
         self.redeliver = job.redeliver
         self.created_ms = now_ms
         self.expires_ms = job.expires_ms
-        if job.ttl_ms:
-            self.expires_ms = min(now_ms + job.ttl_ms, job.expires_ms or now_ms + job.ttl_ms)
-        if job.edges:
-            self.edges = job.edges
-        if job.need or job.is_join:
+        if job.waits_or_leads:
+            self.edges, self.workflow = job.edges, job.workflow
             self.need, self.spare, self.is_join = job.need, job.spare, job.is_join
+            self.first_need, self.first_spare = job.need, job.spare
             self.delay_ms, self.eta_ms = job.delay_ms, job.eta_ms
+        if job.need and not job.is_join:
+            self.ttl_ms = job.ttl_ms
+        elif job.ttl_ms:
+            self.live_for(job.ttl_ms, now_ms)
 
     @property
     def is_final(self) -> bool:
         """Whether the job has ended."""
         return self.state in FINAL_STATES
 
+    @property
+    def is_gate(self) -> bool:
+        """Whether it is a join that is not held for ever."""
+        return self.is_join and self.state == "blocked" and self.expires_ms > 0
+
+    def live_for(self, ttl_ms: int, now_ms: int) -> None:
+        """Let it expire so much from now, if it does not sooner."""
+        self.expires_ms = min(now_ms + ttl_ms, self.expires_ms or now_ms + ttl_ms)
+
     def is_expired(self, now_ms: int) -> bool:
         """Whether it must not start any more. A verdict is no start, so it outlives the expiry."""
         return 0 < self.expires_ms <= now_ms and not self.verdict
+
+    def blank(self) -> None:
+        """Forget what came of the runs before."""
+        self.suspect, self.verdict, self.verdict_reason = False, b"", ""
+        self.finished_ms = self.end_seq = 0
+        self.reason = self.cancelling = ""
+        self.result = self.error = self.progress = b""
+
+    def begin_anew(self) -> None:
+        """Be as if it had never run, but for its receipt."""
+        self.blank()
+        self.attempt = self.crashes = 0
+        # Whoever asks for it now wants it to run although its time had passed.
+        self.expires_ms = 0
 
     def delivery(self) -> Delivery:
         """The job as its current claim hands it out."""
@@ -93,7 +127,12 @@ class Entry:
 
     def as_input(self, place: int) -> Input:
         """What its end means to a target that knows it as input number `place`."""
-        return Input(self.id, place, self.state, self.reason, self.result, self.error, self.is_join)
+        options = self.options if self.is_join else b""
+        return Input(self.id, place, self.state, self.reason, self.result, self.error, self.is_join, options)
+
+    def node(self) -> Node:
+        """What it is in its workflow."""
+        return Node(self.id, self.task, self.state, self.reason, self.is_join, self.need, self.spare, self.edges)
 
     def record(self) -> Record:
         """All that is known of the job."""
@@ -119,4 +158,6 @@ class Entry:
             finished_ms=self.finished_ms,
             lease=self.lease,
             cancelling=self.cancelling,
+            workflow=self.workflow,
+            is_join=self.is_join,
         )

@@ -28,6 +28,8 @@ class Shelf:
         self._skipped_ms = 0
         self.entries: dict[str, Entry] = {}
         self._by_seq: dict[int, Entry] = {}
+        #: The jobs of each workflow, in the order of storing.
+        self.workflows: defaultdict[str, dict[int, Entry]] = defaultdict(dict)
         self.queues: dict[str, Queue] = {}
         self._scheduled: list[tuple[int, int]] = []
         self._ended: dict[State, dict[int, Entry]] = {state: {} for state in FINAL_STATES}
@@ -64,6 +66,8 @@ class Shelf:
         """A new entry for the job, in no place yet."""
         entry = Entry(job, next(self._next_seq), now_ms)
         self.entries[entry.id] = self._by_seq[entry.seq] = entry
+        if entry.workflow:
+            self.workflows[entry.workflow][entry.seq] = entry
         return entry
 
     def queue(self, name: str) -> Queue:
@@ -136,6 +140,10 @@ class Shelf:
     def forget(self, entry: Entry) -> None:
         """Remove a lifted job altogether."""
         del self.entries[entry.id], self._by_seq[entry.seq]
+        if entry.workflow:
+            del self.workflows[entry.workflow][entry.seq]
+            if not self.workflows[entry.workflow]:
+                del self.workflows[entry.workflow]
         self._ring_watchers(entry.id)
 
     def promote_due(self, now_ms: int) -> None:

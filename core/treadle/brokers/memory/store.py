@@ -14,10 +14,11 @@ from treadle.brokers.memory.lease import Lease
 from treadle.brokers.memory.line import Line
 from treadle.brokers.memory.shelf import Shelf
 from treadle.brokers.memory.telling import Tellings
+from treadle.edges import RESULT_PLACE, Edge
 from treadle.exceptions import ConfigurationError
-from treadle.interfaces import CancelRequest, Claimed
+from treadle.interfaces import MAX_RESTARTED, CancelRequest, Claimed
 from treadle.job import Delivery, Job, State
-from treadle.settlement import Cancel, Complete, Fail, Release, Retry, Settlement
+from treadle.settlement import Cancel, Complete, Fail, Release, Replace, Retry, Settlement
 
 
 class MemoryStore(Shelf):
@@ -31,6 +32,7 @@ class MemoryStore(Shelf):
         self.lock = threading.Lock()
         self.stale_acks = 0
         self.tellings = Tellings(self)
+        self.gates: dict[str, Entry] = {}
 
     @contextmanager
     def step(self) -> Generator[None]:
@@ -44,12 +46,63 @@ class MemoryStore(Shelf):
         super().put_ended(entry, state, reason)
         self.tellings.owe(entry)
 
-    def open(self, entry: Entry) -> None:
-        """Let a blocked job need one less."""
-        if entry.state == "blocked":
-            entry.need -= 1
-            if entry.need == 0:
-                self.tellings.free(entry)
+    # Workflows -------------------------------------------------------------------------------------
+
+    def hold(self, gate: Entry, ttl_ms: int) -> None:
+        """Keep a gate shut for so long."""
+        gate.expires_ms = self.now_ms() + ttl_ms
+        self.gates[gate.id] = gate
+
+    def open(self, gate: Entry) -> None:
+        """Let a blocked gate need one less."""
+        gate.need -= 1
+        if gate.need == 0:
+            self.tellings.free(gate)
+
+    def expire_gates(self, limit: int) -> None:
+        """End gates that nobody has opened or held in time."""
+        self.gates = {id: gate for id, gate in self.gates.items() if gate.is_gate}
+        now_ms = self.now_ms()
+        for gate in list(islice((gate for gate in self.gates.values() if gate.expires_ms <= now_ms), limit)):
+            self.lift(gate)
+            gate.error = gate.payload
+            self.put_ended(gate, "failed", "skipped")
+
+    def replace(self, entry: Entry, replacement: Replace) -> None:
+        """Charge the run, and let another job's end be the job's own."""
+        entry.attempt += 1
+        gate, source = self.entries.get(replacement.gate), self.entries.get(replacement.source)
+        if entry.cancelling or source is None:
+            state: State = "cancelled" if entry.cancelling else "failed"
+            self.put_ended(entry, state, "revoked" if entry.cancelling else "skipped")
+            if gate is not None and not gate.is_final:
+                self.cancel(gate, terminate=False)
+            return
+        entry.blank()
+        entry.is_join = entry.is_replaced = True
+        entry.need, entry.spare = entry.first_need, entry.first_spare = 1, 0
+        self.put_blocked(entry)
+        self.tellings.lead(source, Edge(entry.id, RESULT_PLACE))
+        if gate is not None and gate.is_gate:
+            self.open(gate)
+
+    def restart(self, workflow: str) -> list[Entry]:
+        """Queue and block again what did not succeed; answers what was queued. Raises ConfigurationError."""
+        while not self.tellings.tell():
+            pass
+        lost = [entry for entry in self.workflows.get(workflow, {}).values() if entry.state in ("failed", "cancelled")]
+        if len(lost) > MAX_RESTARTED:
+            raise ConfigurationError(
+                f"{len(lost)} jobs of workflow {workflow!r} did not succeed: {MAX_RESTARTED} at most can be restarted"
+            )
+        if any(entry.is_join and entry.expires_ms for entry in lost):
+            raise ConfigurationError(
+                f"workflow {workflow!r} was never stored as a whole, so it cannot be restarted: publish it again"
+            )
+        queued = self.tellings.restart(lost)
+        for entry in queued:
+            self.requeue(entry)
+        return queued
 
     # Publishing ------------------------------------------------------------------------------------
 
@@ -59,10 +112,10 @@ class MemoryStore(Shelf):
         for job in jobs:
             if not job.id or type(job.payload) is not bytes or type(job.options) is not bytes:
                 raise ConfigurationError(f"job {job.id!r} cannot be stored: it needs an id, and bytes to carry")
-            for edge in job.edges:
-                if edge.target not in self.entries and edge.target not in new:
+            for other in (*(edge.target for edge in job.edges), *(after.source for after in job.after)):
+                if other not in self.entries and other not in new:
                     raise ConfigurationError(
-                        f"job {job.id!r} leads to {edge.target!r}, which is not known: publish it first"
+                        f"job {job.id!r} leads to {other!r} or waits for it, which is not known: publish it first"
                     )
             new.add(job.id)
         now_ms = self.now_ms()
@@ -73,13 +126,16 @@ class MemoryStore(Shelf):
     def admit(self, job: Job, now_ms: int) -> None:
         """Store one new job: queued, or scheduled if it is not due yet, or blocked."""
         entry = self.add(job, now_ms)
-        self.tellings.connect(entry)
         if job.need > 0:
             self.put_blocked(entry)
+            if entry.is_gate:
+                self.gates[entry.id] = entry
         elif job.is_join:
             self.put_ended(entry, "succeeded")
         else:
             self.put_waiting(entry, job.delay_ms, job.eta_ms)
+        if job.waits_or_leads:
+            self.tellings.connect(entry, job)
 
     # Claiming --------------------------------------------------------------------------------------
 
@@ -192,6 +248,8 @@ class MemoryStore(Shelf):
                 self.put_ended(entry, "cancelled", reason)
             case Retry():
                 self.retry(entry, settlement)
+            case Replace():
+                self.replace(entry, settlement)
             case Release(suspect=suspect):
                 self.release(entry, suspect=suspect)
 
@@ -255,11 +313,7 @@ class MemoryStore(Shelf):
         was_final = entry.is_final
         self.lift(entry)
         if was_final:
-            entry.attempt = entry.crashes = entry.finished_ms = entry.end_seq = 0
-            # Whoever asks for it now wants it to run although its time had passed.
-            entry.expires_ms = 0
-            entry.reason = entry.cancelling = ""
-            entry.result = entry.error = entry.progress = b""
+            entry.begin_anew()
         self.put_queued(entry)
 
     # Dead children ---------------------------------------------------------------------------------
@@ -278,6 +332,7 @@ class MemoryStore(Shelf):
 
     def recover(self, limit: int, death: Death) -> list[str]:
         """Reap overdue leases and give back up to `limit` of their jobs, as suspects; answers the ids."""
+        self.expire_gates(limit)
         given_back: list[str] = []
         for lease in self.leases.overdue(self.now_ms()):
             if len(given_back) >= limit:

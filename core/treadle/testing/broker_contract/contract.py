@@ -19,6 +19,7 @@ from treadle.testing.broker_contract.retrying import RetryCases
 from treadle.testing.broker_contract.settling import SettleCases
 from treadle.testing.broker_contract.stage import Advance, Stage
 from treadle.testing.broker_contract.waiting import WaitCases
+from treadle.testing.broker_contract.workflows import WorkflowCases
 
 
 class BrokerContract(
@@ -32,6 +33,7 @@ class BrokerContract(
     QueueCases,
     LookupCases,
     WaitCases,
+    WorkflowCases,
     ConcurrencyCases,
 ):
     """Every promise of a store. Subclass it, and override the fixtures."""

@@ -51,6 +51,10 @@ class Child:
         """Ids of what one claim gives, in its order."""
         return [delivery.id for delivery in self.take(limit)]
 
+    def take_ids_waiting(self, wait_s: float) -> list[str]:
+        """Ids of what one claim gives that waits for something."""
+        return [delivery.id for delivery in self.take(100, wait_s=wait_s)]
+
     def settle(self, *settlements: Settlement) -> Settled:
         """Give deliveries back, and claim nothing."""
         return self.consumer.settle(settlements)
