@@ -21,6 +21,7 @@ TreadleError
 
 TaskControl                 raised by task code to steer its own job; under neither
 ├── Retry
+├── Replaced
 ├── Ignore
 └── Reject
 """
@@ -110,7 +111,7 @@ class JobExpired(JobCancelled):
 
 
 class ChordError(TaskError):
-    """A member of a chord's header ended badly, so its body cannot run."""
+    """A part of a workflow is missing, so what follows it cannot run."""
 
 
 class TaskControl(Exception):
@@ -134,6 +135,18 @@ class Retry(TaskControl):
         self.exc = exc
         self.delay_s = delay_s
         self.changes = changes
+
+
+class Replaced(TaskControl):
+    """End this run: another job's end will be this one's. Raised by `self.replace()`.
+
+    `source` is the id of that job, which waits behind the gate of the id `gate`.
+    """
+
+    def __init__(self, source: str, gate: str) -> None:
+        super().__init__(source, gate)
+        self.source = source
+        self.gate = gate
 
 
 class Ignore(TaskControl):

@@ -12,6 +12,7 @@ from treadle.naming import nearest, task_name
 from treadle.routing import Annotations
 from treadle.settings import import_object
 from treadle.task import AsyncTask, Task, check_task_options
+from treadle.task.mapping import MAPPING_TASKS
 from treadle.task.options import ANNOTATION_OPTIONS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class TaskRegistry:
         #: The tasks that this app has. Those of `@shared_task` join when they are first asked for.
         self.own: dict[str, Task[..., Any]] = {}
         self._annotations: Annotations | None = None
+        self._mapping_tasks: dict[str, Task[..., Any]] = {}
 
     def add(self, task: Task[..., Any]) -> Task[..., Any]:
         """Register a task; the one that counts under its name from now on.
@@ -51,7 +53,7 @@ class TaskRegistry:
         if task is None and name in shared_tasks:
             task = self.own[name] = shared_tasks[name].bound_to(self._app)
             self._annotate(task)
-        return task
+        return self._mapping_task(name) if task is None and name in MAPPING_TASKS else task
 
     def follow_settings(self) -> None:
         """Settings have changed: what was derived from them holds no longer."""
@@ -77,6 +79,12 @@ class TaskRegistry:
     def values(self) -> Iterator[Task[..., Any]]:
         """All tasks, by name."""
         return (self[name] for name in self)
+
+    def _mapping_task(self, name: str) -> Task[..., Any]:
+        """One of the tasks that every app has without having defined any."""
+        if name not in self._mapping_tasks:
+            self._mapping_tasks[name] = make_task(self._app, MAPPING_TASKS[name], {"name": name})
+        return self._mapping_tasks[name]
 
     def _annotate(self, task: Task[..., Any]) -> None:
         if self._annotations is None:

@@ -14,6 +14,7 @@ from treadle.observe.current import current_job_var
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from treadle.interfaces import Broker
     from treadle.task import Task
 
 _DIRECT_CALL = Delivery("", "", b"", "", 0, b"", 0, 0, 0, False, b"", 0)
@@ -33,9 +34,13 @@ class Request:
     #: The retry that `self.retry(throw=False)` asked for.
     retry_asked: Retry | None = None
 
-    # Celery's attributes for what is not there (yet): no workflow, no callbacks, no message broker.
+    #: What it takes from the jobs before it, as its first arguments: "", "value" or "error".
+    input: str = ""
+    #: The group that it is a member of, and its number there.
     group: str | None = None
     group_index: int | None = None
+
+    # Celery's attributes for what is kept elsewhere: what follows is known to the store, not to the job.
     chord: Any = None
     chain: Any = None
     callbacks: Any = None
@@ -52,6 +57,7 @@ class Request:
         hostname: str = "",
         is_eager: bool = False,
         note: Callable[[Delivery, bytes], bool] | None = None,
+        store: Broker | None = None,
     ) -> None:
         self.delivery = delivery
         self.task_object = task
@@ -60,6 +66,7 @@ class Request:
         self.hostname = hostname
         self.is_eager = is_eager
         self._note = note
+        self._store = store
         #: `(hard, soft)` time limits of this run in seconds.
         self.limits = task.limits
         #: Whether the value of this run will be dropped.
@@ -91,6 +98,11 @@ class Request:
     def options(self) -> dict[str, Any]:
         """What the caller sent along, by name."""
         return decode_options(self.delivery.options)
+
+    @property
+    def store(self) -> Broker:
+        """Where the records of this job and of its workflow are."""
+        return self._store if self._store is not None else self.task_object.app.broker
 
     @property
     def called_directly(self) -> bool:
@@ -194,6 +206,7 @@ class Request:
         chosen, (hard_s, soft_s) = self.options.get, self.limits
         self.limits = chosen("time_limit", hard_s), chosen("soft_time_limit", soft_s)
         self.ignore_result = bool(chosen("ignore_result", self.ignore_result))
+        self.input, self.group, self.group_index = chosen("input", ""), chosen("group"), chosen("group_index")
 
     def __repr__(self) -> str:
         return f"<Request {self.task}[{self.id}] attempt={self.attempt}>"

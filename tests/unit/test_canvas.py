@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from treadle import Treadle, signature
-from treadle.edges import Edge
-from treadle.exceptions import ConfigurationError, NotSupported
-from treadle.job import Job
+from treadle.exceptions import ConfigurationError
 from treadle.workflows.chain import Chain, chain
 from treadle.workflows.chord import Chord, at_least, chord
 from treadle.workflows.group import Group, group
@@ -226,23 +223,3 @@ class TestLinks:
         whole = made | add.s(5)
 
         assert whole.tasks == [made, add.s(5)]
-
-
-@pytest.mark.parametrize("shape", [each for each in SHAPES if each.kind], ids=repr)
-def test_what_no_broker_carries_out_yet_is_refused(shape: Any) -> None:
-    with pytest.raises(NotSupported, match="workflows are not carried out yet"):
-        shape.delay()
-
-
-@pytest.mark.parametrize("part", [{"need": 1}, {"is_join": True}, {"edges": (Edge("b"),)}], ids=str)
-def test_a_broker_that_cannot_keep_parts_of_workflows_refuses_them(
-    part: dict[str, Any], tmp_path: Path, redis_url: str, postgres_url: str
-) -> None:
-    for url in (f"sqlite:///{tmp_path / 'jobs.db'}", redis_url, postgres_url):
-        with Treadle("refusing", broker=url, set_as_current=False) as refusing:
-            refusing.broker.migrate()
-            with pytest.raises(NotSupported, match="part of a workflow"):
-                refusing.broker.publish(
-                    [Job("alone", "task", b"json:[[],{}]"), Job("a", "task", b"json:[[],{}]", **part)]
-                )
-            assert refusing.broker.get(["alone", "a"]) == {}

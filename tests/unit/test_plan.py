@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from typing import Any
 
@@ -294,12 +293,11 @@ class TestFeeds:
         planned = plan(group(step.s(label=f"m{number}") for number in range(5)))
         [feeding] = planned.feedings
 
-        nodes = list(
-            itertools.chain(
-                plan_members(feeding, feeding.feed.take(3), 0), plan_members(feeding, feeding.feed.take(3), 3)
-            )
-        )
+        first, handles = plan_members(feeding, feeding.feed.take(3), 0)
+        second, more_handles = plan_members(feeding, feeding.feed.take(3), 3)
+        nodes = [*first, *second]
 
+        assert sorted(handle.id for handle in [*handles, *more_handles]) == sorted(node.id for node in nodes)
         edges = sorted(edge.place for node in nodes for edge in node.edges)
         assert edges == [0, 1, 2, 3, 4]
         assert all(edge.grows and edge.target == feeding.join.id for node in nodes for edge in node.edges)
@@ -311,7 +309,7 @@ class TestFeeds:
 
         planned = plan(fed)
         [feeding] = planned.feedings
-        members = plan_members(feeding, feeding.feed.take(2), 0)
+        members, _ = plan_members(feeding, feeding.feed.take(2), 0)
 
         assert [node.call.kwargs["label"] for node in planned.nodes if node.call] == ["callback"]
         assert [len(node.edges) for node in planned.nodes if node.call is None] == [1]

@@ -14,15 +14,17 @@ from treadle.exceptions import ConfigurationError, NotSupported
 from treadle.registry import make_task
 from treadle.routing import check_queue
 from treadle.task import Task, check_task_options
-from treadle.workflows.signature import Signature
+from treadle.workflows.signature import signature
 
 if TYPE_CHECKING:
     from typing import Literal, Unpack
 
+    from treadle.interfaces import Broker
     from treadle.job import Job
-    from treadle.result import AsyncResult, EagerResult
+    from treadle.result import AsyncResult, EagerResult, GroupResult, Workflow
     from treadle.task import AsyncTask, TaskOptions
     from treadle.task.decorators import BindingDecorator, Decorator
+    from treadle.workflows.signature import Signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,7 +128,7 @@ class Treadle(Parts):
         return self.publisher.send(name, args or (), kwargs or {}, options)
 
     def publish_many(self, signatures: Iterable[Mapping[str, Any]], **options: Any) -> list[AsyncResult[Any]]:
-        """Publish a job for each signature, one round trip per batch; their handles, in order."""
+        """Publish what each signature stands for, jobs in one round trip per batch; their handles, in order."""
         return self.publisher.publish_many(signatures, options)
 
     async def apublish_many(self, signatures: Iterable[Mapping[str, Any]], **options: Any) -> list[AsyncResult[Any]]:
@@ -134,16 +136,32 @@ class Treadle(Parts):
         return await self.publisher.apublish_many(signatures, options)
 
     def signature(
-        self, task: str, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+        self,
+        task: str | Mapping[str, Any],
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Signature:
-        """A call by the task's name that has not been made yet."""
-        return Signature(task, args, kwargs, options, app=self)
+        """A call by the task's name that has not been made yet; or what a dictionary (its JSON form) stands for."""
+        return signature(task, args, kwargs, app=self, **options)
 
     def AsyncResult(self, id: str) -> AsyncResult[Any]:
         """The handle of the job with that id."""
         from treadle.result import AsyncResult
 
         return AsyncResult(id, app=self)
+
+    def GroupResult(self, id: str) -> GroupResult:
+        """The handle of the group with that id, and of its members. Raises JobNotFound."""
+        from treadle.result import GroupResult
+
+        return GroupResult.restore(id, app=self)
+
+    def workflow(self, id: str) -> Workflow:
+        """The workflow with that id, which is that of the handle which publishing it gave."""
+        from treadle.result import Workflow
+
+        return Workflow(id, self.broker)
 
     def run_eagerly(self, job: Job, *, throw: bool | None = None) -> EagerResult[Any]:
         """Run a job on the spot; `throw` raises its error (default: the setting `task_eager_propagates`)."""
@@ -155,6 +173,12 @@ class Treadle(Parts):
         if self.conf.task_eager_propagates if throw is None else throw:
             result.get()
         return result
+
+    def run_jobs_eagerly(self, jobs: Sequence[Job]) -> Broker:
+        """Run the jobs of a workflow on the spot, and what follows them; the store that has their records."""
+        from treadle.execution.eager import run_jobs
+
+        return run_jobs(self, jobs)
 
     # Set-up ----------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from treadle.middleware import MiddlewareStack
     from treadle.plugins import Plugins
     from treadle.publisher import Publisher
+    from treadle.publisher.workflows import Workflows
     from treadle.serialization import Codec
     from treadle.waiting import Waiting
 
@@ -74,6 +75,13 @@ class Parts:
         from treadle.publisher import Publisher
 
         return Publisher(self._whole)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Publishes what is more than one job."""
+        from treadle.publisher.workflows import Workflows
+
+        return Workflows(self._whole)
 
     @cached_property
     def waiting(self) -> Waiting:

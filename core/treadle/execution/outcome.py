@@ -15,6 +15,7 @@ from treadle.exceptions import (
     Ignore,
     JobCancelled,
     Reject,
+    Replaced,
     Retry,
     SerializationError,
     TimeLimitExceeded,
@@ -24,7 +25,7 @@ from treadle.execution.values import UnusableValueError
 from treadle.request import Request, encode_options
 from treadle.retry import RetryAfter, decide
 from treadle.serialization.failure import describe_failure, encode_failure
-from treadle.settlement import Cancel, Complete, Fail, Release, Settlement
+from treadle.settlement import Cancel, Complete, Fail, Release, Replace, Settlement
 from treadle.settlement import Retry as RetrySettlement
 from treadle.states import FAILURE, REVOKED, SUCCESS
 from treadle.states import RETRY as RETRY_STATE
@@ -85,9 +86,8 @@ class Outcomes:
     def _judge(self, request: Request, error: BaseException) -> Settlement:
         if isinstance(error, Interrupted):
             return Release(request.delivery, request.delivery.suspect)
-        if isinstance(error, Ignore):
-            self._after(request, SUCCESS, None, None)
-            return Complete(request.delivery)
+        if isinstance(error, Ignore | Replaced):
+            return self._ended_without_value(request, error)
         if isinstance(error, Reject):
             return self._rejected(request, error)
         if isinstance(error, Retry):
@@ -95,6 +95,12 @@ class Outcomes:
         if isinstance(error, JobCancelled) and request.cancelled:
             return self._cancelled(request, error)
         return self._failed(request, error)
+
+    def _ended_without_value(self, request: Request, error: Ignore | Replaced) -> Settlement:
+        self._after(request, SUCCESS, None, None)
+        if isinstance(error, Replaced):
+            return Replace(request.delivery, error.source, error.gate)
+        return Complete(request.delivery)
 
     def _failed(self, request: Request, error: BaseException) -> Settlement:
         if error is request.gave_up:
@@ -113,7 +119,8 @@ class Outcomes:
 
     def _again(self, request: Request, error: BaseException, delay_s: float, changes: Mapping[str, Any]) -> Settlement:
         try:
-            payload, options = self._changed_payload(request, changes), _changed_options(request, changes)
+            payload = self._changed_payload(request, changes)
+            options = _changed_options(request, changes, has_all_arguments=payload is not None)
         except SerializationError as unserializable:
             return self._fail(request, unserializable, "error")
         content = encode_failure(error)
@@ -235,6 +242,8 @@ def _reason_of_death(request: Request, error: BaseException) -> str | None:
     return "crashed" if request.delivery.verdict and isinstance(error, WorkerLost) else None
 
 
-def _changed_options(request: Request, changes: Mapping[str, Any]) -> bytes | None:
+def _changed_options(request: Request, changes: Mapping[str, Any], *, has_all_arguments: bool) -> bytes | None:
     named = {name: changes[name] for name in RETRY_OPTIONS - _STORED_FIELDS if name in changes}
+    if has_all_arguments and request.input:
+        named["input"] = None  # what it took from the jobs before it is among its own arguments now
     return encode_options({**request.options, **named}) if named else None

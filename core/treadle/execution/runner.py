@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from treadle import signals
-from treadle.exceptions import SecurityError, SerializationError, TaskNotRegistered
-from treadle.execution.outcome import NAMES_JOB, Outcomes, is_the_callers, logger
+from treadle.exceptions import BrokerUnavailable, SecurityError, SerializationError, TaskNotRegistered
+from treadle.execution.inputs import inputs_of
+from treadle.execution.outcome import NAMES_JOB, Interrupted, Outcomes, is_the_callers, logger
 from treadle.execution.threads import call_in_thread, run_in_new_loop
 from treadle.execution.values import Escaped, check_unkept, landed, unserializable
 from treadle.observe.current import current_job_var
@@ -22,6 +23,7 @@ from treadle.settlement import Complete, Fail, Settlement
 
 if TYPE_CHECKING:
     from treadle.app import Treadle
+    from treadle.interfaces import Broker
     from treadle.job import Delivery
 
 
@@ -41,14 +43,17 @@ class Runner:
         hostname: str = "",
         is_eager: bool = False,
         note: Callable[[Delivery, bytes], bool] | None = None,
+        store: Broker | None = None,
     ) -> None:
         self._tasks = app.tasks
         self._known_tasks = app.tasks.own
+        self._codec = app.codec
         self._decode_call = app.codec.decode_call
-        self._encode = app.result_codec.encode
+        self._encode, self._decode = app.result_codec.encode, app.result_codec.decode
         self._hostname = hostname
         self._is_eager = is_eager
         self._note = note
+        self._store = store
         self._outcomes = Outcomes(app)
         self._execute = app.middleware.fold_execute(_call)
         self._aexecute = app.middleware.fold_aexecute(_acall)
@@ -65,7 +70,14 @@ class Runner:
         try:
             args, kwargs = self._decode_call(delivery.payload)
             return Request(
-                delivery, task, args, kwargs, hostname=self._hostname, is_eager=self._is_eager, note=self._note
+                delivery,
+                task,
+                args,
+                kwargs,
+                hostname=self._hostname,
+                is_eager=self._is_eager,
+                note=self._note,
+                store=self._store,
             )
         except (SerializationError, SecurityError) as error:
             return _not_run(delivery, "undecodable", error)
@@ -74,6 +86,8 @@ class Runner:
         """Run the function in this thread. Whatever it raises, SystemExit too, ends this run only."""
         token = current_job_var.set(request)
         try:
+            if request.input:
+                self._take_inputs(request)
             self._begin(request)
             if request.task_object.is_async:
                 value = landed(self.await_in_thread(self._contained(request)))
@@ -91,6 +105,8 @@ class Runner:
         """`run` on this event loop; a `def` runs in a thread beside it."""
         token = current_job_var.set(request)
         try:
+            if request.input:
+                await call_in_thread(self._take_inputs, request)
             self._begin(request)
             if request.task_object.is_async:
                 value = await self._aexecute(request)
@@ -107,6 +123,14 @@ class Runner:
     def judge(self, request: Request, error: BaseException) -> Settlement:
         """The settlement for a run that ended with `error`, or with the interruption that it stands for."""
         return self._outcomes.judge(request, error)
+
+    def _take_inputs(self, request: Request) -> None:
+        """Put what the job takes from those before it in front of its arguments."""
+        try:
+            request.args = [*inputs_of(request, self._codec, self._decode), *request.args]
+        except BrokerUnavailable as error:
+            # The function has not been called: the job waits until the store can be asked.
+            raise Interrupted from error
 
     def _begin(self, request: Request) -> None:
         """Tell that the run starts. Raises the verdict of a job whose process was killed: it is judged here,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from treadle import signals
@@ -42,6 +43,8 @@ class Call(NamedTuple):
     options: Mapping[str, Any]
     #: None: a task that is known elsewhere.
     task: Task[..., Any] | None
+    #: What is to travel with it beside what its options say: its place in a workflow.
+    place: Mapping[str, Any] = MappingProxyType({})
 
 
 class Publisher:
@@ -56,42 +59,56 @@ class Publisher:
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
     ) -> AsyncResult[Any]:
         """Publish one job; answers its handle."""
+        if options and is_workflow(options):
+            return self._app.workflows.publish_call(task.name, args, kwargs, options)
         return self._publish_one(self._checked_call(task, args, kwargs, options))
 
     async def apublish_call(
         self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]
     ) -> AsyncResult[Any]:
         """`publish_call`, without blocking the event loop."""
+        if options and is_workflow(options):
+            return await in_thread(
+                options, lambda own: self._app.workflows.publish_call(task.name, args, kwargs, {**options, **own})
+            )
         call = self._checked_call(task, args, kwargs, options)
-        return await _in_thread(options, lambda own: self._publish_one(call._replace(options={**options, **own})))
+        return await in_thread(options, lambda own: self._publish_one(call._replace(options={**options, **own})))
 
     def send(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
     ) -> AsyncResult[Any]:
         """Publish a job for a task by its name, which need not be registered here."""
-        return self._publish_one(self._call_by_name(name, args, kwargs, options))
+        if options and is_workflow(options):
+            return self._app.workflows.publish_call(name, args, kwargs, options)
+        return self._publish_one(self.call_by_name(name, args, kwargs, options))
 
     def publish_many(
         self, signatures: Iterable[Mapping[str, Any]], options: Mapping[str, Any]
     ) -> list[AsyncResult[Any]]:
-        """Publish a job per signature, in batches of one round trip each; answers their handles in order.
+        """Publish what each signature stands for, jobs in batches of one round trip; answers handles in order.
 
         Each batch is published as a whole or not at all. Raises for the first signature that is wrong:
         batches before its own are published then.
         """
         if options.get("task_id") is not None:
             raise ConfigurationError("task_id= would give all these jobs one id: give each signature its own")
-        calls = (
-            self._call_by_name(each["task"], each["args"], each["kwargs"], {**each["options"], **options})
-            for each in signatures
-        )
-        return [result for batch in _batches(calls) for result in self._publish_batch(batch, options)]
+        results: list[AsyncResult[Any]] = []
+        for is_more, some in groupby(signatures, lambda each: is_composed(each, options)):
+            if is_more:
+                results += [self._app.workflows.publish(each, (), {}, options) for each in some]
+                continue
+            calls = (
+                self.call_by_name(each["task"], each["args"], each["kwargs"], {**each["options"], **options})
+                for each in some
+            )
+            results += [result for batch in _batches(calls) for result in self._publish_batch(batch, options)]
+        return results
 
     async def apublish_many(
         self, signatures: Iterable[Mapping[str, Any]], options: Mapping[str, Any]
     ) -> list[AsyncResult[Any]]:
         """`publish_many`, without blocking the event loop."""
-        return await _in_thread(options, lambda own: self.publish_many(signatures, {**options, **own}))
+        return await in_thread(options, lambda own: self.publish_many(signatures, {**options, **own}))
 
     def run_here(
         self,
@@ -155,7 +172,7 @@ class Publisher:
             payload=payload,
             queue=app.checked_queue(queue),
             priority=checked_priority(priority) if priority else 0,
-            options=self._travelling(options, task),
+            options=self._travelling(options, task, call.place),
             delay_ms=times.delay_ms,
             eta_ms=times.eta_ms,
             ttl_ms=times.ttl_ms,
@@ -173,9 +190,10 @@ class Publisher:
             check(*args, **kwargs)
         return Call(task.name, args, kwargs, options, task)
 
-    def _call_by_name(
+    def call_by_name(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Call:
+        """What a task is to be called with. Raises TypeError if it cannot be, where the task is known."""
         task = self._app.tasks.get(name)
         if task is None:
             return Call(name, tuple(args), dict(kwargs), options, None)
@@ -194,12 +212,12 @@ class Publisher:
             return NO_TIMES
         return times_of(options.get("countdown"), options.get("eta"), expires, self._zone)
 
-    def _travelling(self, options: Mapping[str, Any], task: Task[..., Any] | None) -> bytes:
+    def _travelling(self, options: Mapping[str, Any], task: Task[..., Any] | None, place: Mapping[str, Any]) -> bytes:
         """What only the worker needs, encoded."""
         parent = running_request()
         if not options and parent is None:
             return b""
-        kept = {name: options[name] for name in ("headers", "ignore_result") if name in options}
+        kept = {**place, **{name: options[name] for name in ("headers", "ignore_result") if name in options}}
         kept.update({name: spelt(options[name]) for name in ("eta", "expires") if name in options})
         limits = {name: checked_limit(name, options.get(name)) for name in ("time_limit", "soft_time_limit")}
         if any(limits.values()):
@@ -220,10 +238,10 @@ class Publisher:
         if self._app.conf.task_always_eager:
             return self._app.run_eagerly(job)
         if signals.before_task_publish.has_receivers:
-            job = _announced(job, call)
-        self._hand_over([job], call.options)
+            job = announced(job, call)
+        self.hand_over([job], call.options)
         if signals.after_task_publish.has_receivers:
-            _announce_published(job, call)
+            announce_published(job, call)
         return AsyncResult(job.id, app=self._app, task_name=job.task)
 
     def _publish_batch(self, calls: list[Call], options: Mapping[str, Any]) -> list[AsyncResult[Any]]:
@@ -231,14 +249,15 @@ class Publisher:
         if self._app.conf.task_always_eager:
             return [self._app.run_eagerly(job) for job in jobs]
         if signals.before_task_publish.has_receivers:
-            jobs = [_announced(job, call) for job, call in zip(jobs, calls, strict=True)]
-        self._hand_over(jobs, options)
+            jobs = [announced(job, call) for job, call in zip(jobs, calls, strict=True)]
+        self.hand_over(jobs, options)
         if signals.after_task_publish.has_receivers:
             for job, call in zip(jobs, calls, strict=True):
-                _announce_published(job, call)
+                announce_published(job, call)
         return [AsyncResult(job.id, app=self._app, task_name=job.task) for job in jobs]
 
-    def _hand_over(self, jobs: list[Job], options: Mapping[str, Any]) -> None:
+    def hand_over(self, jobs: Sequence[Job], options: Mapping[str, Any]) -> None:
+        """Publish jobs on the terms that the options name, through the middleware."""
         terms = terms_of(options) if options else None
         if terms is None and not self._app.middleware:
             self._app.broker.publish(jobs)
@@ -258,13 +277,24 @@ class Publisher:
         return self._app.broker
 
 
+def is_workflow(options: Mapping[str, Any]) -> bool:
+    """Whether a call with these options is more than one job that waits for nothing."""
+    return any(options.get(name) for name in ("link", "link_error", "after"))
+
+
+def is_composed(signature: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Whether a signature is more than one job that waits for nothing."""
+    kind = signature.get("subtask_type")
+    return kind not in (None, "xmap", "xstarmap") or is_workflow(signature["options"]) or is_workflow(options)
+
+
 def _batches(calls: Iterable[Call]) -> Iterator[list[Call]]:
     iterator = iter(calls)
     while batch := list(islice(iterator, _BATCH)):
         yield batch
 
 
-def _announced(job: Job, call: Call) -> Job:
+def announced(job: Job, call: Call) -> Job:
     """Send before_task_publish. What receivers put into `headers` travels with the job."""
     options = decode_options(job.options)
     headers: dict[str, Any] = {"id": job.id, "task": job.task, **options.get("headers", {})}
@@ -275,14 +305,15 @@ def _announced(job: Job, call: Call) -> Job:
     return job._replace(options=encode_options({**options, "headers": own or None}))
 
 
-def _announce_published(job: Job, call: Call) -> None:
+def announce_published(job: Job, call: Call) -> None:
+    """Send after_task_publish."""
     headers = {"id": job.id, "task": job.task, **decode_options(job.options).get("headers", {})}
     signals.after_task_publish.send(
         job.task, body=(call.args, call.kwargs), exchange="", routing_key=job.queue, headers=headers
     )
 
 
-async def _in_thread(options: Mapping[str, Any], publish: Callable[[dict[str, Any]], R]) -> R:
+async def in_thread(options: Mapping[str, Any], publish: Callable[[dict[str, Any]], R]) -> R:
     """Call `publish` in a thread with the options to change; with a caller's connection, where that must be used."""
     terms = terms_of(options)
     if terms is None or terms.connection is None:

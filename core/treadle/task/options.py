@@ -26,6 +26,7 @@ class CallOptions(TypedDict, total=False):
     priority: int | None
     link: Any
     link_error: Any
+    after: Any
     serializer: str | None
     compression: str | None
     headers: Mapping[str, Any] | None
@@ -83,8 +84,6 @@ RETRY_OPTIONS = frozenset({"queue", "priority", "headers", "time_limit", "soft_t
 #: Options whose part of the engine is not there: refused, never ignored.
 _TASK_NOT_YET = frozenset({"rate_limit", "concurrency_limit", "unique", "pydantic"})
 _CALL_NOT_YET = {
-    "link": "callbacks come with workflows",
-    "link_error": "callbacks come with workflows",
     "unique_key": "unique jobs are not supported by this version",
     "exchange": "only RabbitMQ has exchanges; say queue=",
     "routing_key": "only RabbitMQ has routing keys; say queue=",

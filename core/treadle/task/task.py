@@ -7,17 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from treadle.current import current_app_object
-from treadle.exceptions import ConfigurationError, Retry
+from treadle.exceptions import ConfigurationError, Replaced, Retry
 from treadle.request import Request, running_request
 from treadle.retry import GiveUp, decide_requested, final_error
 from treadle.task.definition import Definition
 from treadle.task.options import check_retry_options
+from treadle.workflows.mapping import Chunks, Mapped, StarMapped
 from treadle.workflows.signature import Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
-    from typing import Unpack
+    from typing import NoReturn, Unpack
 
     from treadle.result import AsyncResult, EagerResult
     from treadle.task.options import CallOptions
@@ -108,6 +109,18 @@ class Task(Definition, Generic[P, R]):
         """`s`, immutable: it ignores the results of what runs before it, so its arguments are complete."""
         return self.signature(args, kwargs, immutable=True)
 
+    def map(self, items: Iterable[Any], **options: Any) -> Mapped:
+        """One job that calls the task for each item, one after the other: its value is the list of theirs."""
+        return Mapped(self, items, app=self._app, **options)
+
+    def starmap(self, items: Iterable[Iterable[Any]], **options: Any) -> StarMapped:
+        """The same, where each item is a list of arguments."""
+        return StarMapped(self, items, app=self._app, **options)
+
+    def chunks(self, items: Iterable[Iterable[Any]], size: int, **options: Any) -> Chunks:
+        """A group of starmaps over `size` items each: fewer jobs than items."""
+        return Chunks(self, items, size, app=self._app, **options)
+
     # Inside a running job --------------------------------------------------------------------------
 
     @property
@@ -155,6 +168,38 @@ class Task(Definition, Generic[P, R]):
             raise retry
         request.retry_asked = retry
         return retry
+
+    def replace(self, signature: Mapping[str, Any]) -> NoReturn:
+        """End this run, and let what `signature` stands for take this job's place: `raise self.replace(...)`.
+
+        The job keeps its id, and what follows it; it ends as the replacement ends, with its value (of a group: the
+        list). Raises ConfigurationError outside a job, and for an empty chain.
+        """
+        raise Replaced(*self.app.workflows.publish_replacement(self._own_request("replace()"), signature))
+
+    async def areplace(self, signature: Mapping[str, Any]) -> NoReturn:
+        """`replace`, without blocking the event loop."""
+        import asyncio  # loaded by whoever can await this
+
+        request = self._own_request("areplace()")
+        raise Replaced(*await asyncio.to_thread(self.app.workflows.publish_replacement, request, signature))
+
+    def add_to_chord(self, signature: Mapping[str, Any]) -> AsyncResult[Any]:
+        """Add one more member to the group that this job is a member of, while it runs; its handle.
+
+        Raises ConfigurationError if the job is no member of a group, or that has ended already.
+        """
+        request = self._own_request("add_to_chord()")
+        if request.group is None:
+            raise ConfigurationError(f"job {request.id} is no member of a group, so nothing can be added to one")
+        member: AsyncResult[Any] = self.app.workflows.add_to_group(request.group, signature, request=request)
+        return member
+
+    def _own_request(self, what: str) -> Request:
+        request = self.request
+        if request.called_directly:
+            raise ConfigurationError(f"{what} was called outside a job; it works only while a task runs as one")
+        return request
 
     def update_state(self, task_id: str | None = None, state: str = "PROGRESS", meta: Any = None) -> bool:
         """Tell whoever looks how far this job is. False if this run is not the current one any more.

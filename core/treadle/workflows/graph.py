@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from treadle.edges import Edge, On
+from treadle.edges import After, Edge, On
 from treadle.workflows.group import Feed
 from treadle.workflows.signature import Signature
 
@@ -27,8 +27,12 @@ class Node:
     need: int = 0
     spare: int = 0
     edges: list[Edge] = field(default_factory=list[Edge])
+    #: For whose end it waits, beside those whose edges lead to it.
+    after: list[After] = field(default_factory=list[After])
     #: A join that is held open, for members that are still to come.
     is_open: bool = False
+    #: A join that its producer holds shut, and opens.
+    is_gate: bool = False
 
     def wait_for(self, sources: Iterable[tuple[Node, int]], on: On, *, least: int | None = None) -> None:
         """Take an edge from each source, with its place; run when `least` of them count (None: all)."""
@@ -68,5 +72,7 @@ class Plan:
     """A whole workflow. `nodes` are in the order in which they are stored: targets before their sources."""
 
     nodes: list[Node]
+    #: What the whole ends with.
+    end: Node
     handle: Handle | None
     feedings: list[Feeding]

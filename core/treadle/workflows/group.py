@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from treadle.workflows.signature import Signature, as_list
 
 if TYPE_CHECKING:
     from treadle.app import Treadle
-    from treadle.result import AsyncResult
 
 NAME: Final = "treadle.group"
 
@@ -24,9 +25,15 @@ class Feed:
     def __init__(self, source: Iterable[Any]) -> None:
         self._source = iter(source)
 
-    def take(self, count: int) -> list[Signature]:
-        """The next members, `count` at most."""
-        return as_list(list(islice(self._source, count)))
+    def take(self, count: int, within_s: float = inf) -> list[Signature]:
+        """The next members, `count` at most, and those at least that come within a time; none at the end."""
+        taken: list[Any] = []
+        ends_s = time.monotonic() + within_s
+        for member in islice(self._source, count):
+            taken.append(member)
+            if time.monotonic() >= ends_s:
+                break
+        return as_list(taken)
 
     def __iter__(self) -> Iterator[Signature]:
         while members := self.take(500):
@@ -92,7 +99,7 @@ class Group(Signature):
                 wait_s = start
         return self
 
-    def __call__(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`delay`, as in Celery."""
         return self.delay(*args, **kwargs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from treadle.edges import NO_PLACE, Edge
+from treadle.edges import NO_PLACE, After, Edge
 from treadle.exceptions import ConfigurationError
 from treadle.job import new_id
 from treadle.workflows.chain import Chain
@@ -18,7 +18,7 @@ from treadle.workflows.signature import Signature, as_list
 #: Options that concern a composition itself. All others are handed down to its parts.
 _OWN: Final = frozenset({"task_id", "link", "link_error"})
 #: Options about when it starts, which concern the first step of a chain only.
-_START: Final = frozenset({"countdown", "eta"})
+_START: Final = frozenset({"countdown", "eta", "after"})
 
 
 def plan(signature: Signature, *, draw_id: Callable[[], str] = new_id) -> Plan:
@@ -29,20 +29,29 @@ def plan(signature: Signature, *, draw_id: Callable[[], str] = new_id) -> Plan:
     whole = signature.clone()
     freeze(whole, None, draw_id)
     layout = _Layout(draw_id)
-    layout.lay(whole, None, {})
-    return Plan(layout.nodes[::-1], _handle(whole, None), layout.feedings)
+    end = layout.lay(whole, None, {})
+    return Plan(layout.nodes[::-1], end, _handle(whole, None), layout.feedings)
 
 
-def plan_members(feeding: Feeding, members: Sequence[Signature], first_place: int) -> list[Node]:
-    """The nodes of members that came later, with edges to the join that is held open for them."""
+def plan_members(feeding: Feeding, members: Sequence[Signature], first_place: int) -> tuple[list[Node], list[Handle]]:
+    """The nodes of members that came later, with edges to the join that is held open for them; and their handles."""
     layout = _Layout(new_id)
+    handles: list[Handle] = []
     for place, member in enumerate(members, first_place):
         copy = member.clone()
         freeze(copy, None, new_id)
         end = layout.lay(copy, None, feeding.defaults)
         end.edges.append(Edge(feeding.join.id, place, grows=True))
         layout.lay_errbacks(feeding.errbacks, [end])
-    return layout.nodes[::-1]
+        if (handle := _handle(copy, None)) is not None:
+            handles.append(handle)
+    return layout.nodes[::-1], handles
+
+
+def read_feeds(signature: Signature) -> None:
+    """Read all members that are still to come, in all of its parts."""
+    for part in signature.parts():
+        read_feeds(part)
 
 
 def frozen(signature: Signature, id: str | None = None) -> Handle | None:
@@ -80,6 +89,8 @@ class _Layout:
         self.nodes: list[Node] = []
         self.feedings: list[Feeding] = []
         self._draw_id = draw_id
+        #: What others named as theirs to wait for, by the id of the object, which is kept with its end.
+        self._awaited: dict[int, tuple[Signature, Node]] = {}
 
     def lay(self, signature: Signature, before: Node | None, defaults: Mapping[str, Any]) -> Node:
         """Lay out what runs after `before`; the node that is its end."""
@@ -103,9 +114,28 @@ class _Layout:
         if before is not None:
             node.input = "" if call.immutable else "value"
             node.wait_for([(before, 0)], "success")
+        self._wait_for_named(node, call.options.pop("after", None))
         self.nodes.append(node)
         self._links(signature, node, [node])
         return node
+
+    def _wait_for_named(self, node: Node, named: Any) -> None:
+        """Let a node wait for what the option `after` names: jobs by their ids or handles, or calls to be made too."""
+        for source in [named] if isinstance(named, str | dict) else named or ():
+            node.need += 1
+            if isinstance(source, dict):
+                self._end_of(Signature.from_dict(source)).edges.append(Edge(node.id, NO_PLACE))
+            else:
+                node.after.append(After(str(source)))
+
+    def _end_of(self, signature: Signature) -> Node:
+        """The end of a call that others wait for. However many name it, it is made once."""
+        known = self._awaited.get(id(signature))
+        if known is None:
+            copy = signature.clone()
+            freeze(copy, None, self._draw_id)
+            known = self._awaited[id(signature)] = (signature, self.lay(copy, None, {}))
+        return known[1]
 
     def _chain(self, chain: Chain, before: Node | None, defaults: Mapping[str, Any]) -> Node:
         if not chain.tasks:
@@ -159,6 +189,10 @@ class _Layout:
         if ends:
             places = [(end, place) for place, end in enumerate(ends)]
             join.wait_for(places, "end" if least is None else "success", least=least)
+            if least is None and before is not None:
+                # It bears with members that fail, not with the failure of the step before, after which none ran.
+                before.edges.append(Edge(join.id, NO_PLACE))
+                join.need += 1
         elif before is not None:
             join.wait_for([(before, NO_PLACE)], "success")
         self.nodes.append(join)

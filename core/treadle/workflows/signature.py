@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from treadle.current import current_app_object
-from treadle.exceptions import ConfigurationError, NotSupported
+from treadle.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from treadle.app import Treadle
-    from treadle.result import AsyncResult
 
 
 class Signature(dict[str, Any]):
@@ -184,34 +183,36 @@ class Signature(dict[str, Any]):
 
     # Calling it ------------------------------------------------------------------------------------
 
+    def freeze(self, id: str | None = None) -> Any:
+        """Give it and all of its parts ids, where they have none yet; the handle of what it will be."""
+        return self.app.workflows.freeze(self, id)
+
     def apply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncResult[Any]:
-        """Publish it, with more arguments in front and more options."""
-        call = self.clone(args, kwargs, **options)
-        call.refuse_composition()
-        return self.app.send_task(call.task, call.args, call.kwargs, **call.options)
+    ) -> Any:
+        """Publish it, with more arguments in front and more options.
+
+        The handle of a chain or chord is that of its last step, of a group a GroupResult.
+        """
+        return self.app.workflows.publish(self, args, kwargs, options)
 
     async def aapply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncResult[Any]:
+    ) -> Any:
         """`apply_async`, without blocking the event loop."""
-        call = self.clone(args, kwargs, **options)
-        call.refuse_composition()
-        return (await self.app.apublish_many([call]))[0]
+        return await self.app.workflows.apublish(self, args, kwargs, options)
 
-    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+    def apply(self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Run it here and now, step by step, through everything that a worker does."""
+        return self.app.workflows.run_here(self, args, kwargs, options)
+
+    def delay(self, *args: Any, **kwargs: Any) -> Any:
         """`apply_async` with these arguments."""
         return self.apply_async(args, kwargs)
 
-    async def adelay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+    async def adelay(self, *args: Any, **kwargs: Any) -> Any:
         """`delay`, without blocking the event loop."""
         return await self.aapply_async(args, kwargs)
-
-    def refuse_composition(self) -> None:
-        """Raise NotSupported for what is more than one job: no broker carries workflows out yet."""
-        if self.kind is not None:
-            raise NotSupported(f"{self!r:.80} cannot be published: workflows are not carried out yet")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function itself, here and now: no job is made. Raises TaskNotRegistered if it is not known here."""

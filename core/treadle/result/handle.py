@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from treadle.current import current_app_object
-from treadle.exceptions import JobCancelled, JobExpired, JobNotFound, TaskError
+from treadle.exceptions import JobNotFound
 from treadle.job import Record
 from treadle.observe.current import current_job_var
-from treadle.serialization.failure import decode_failure, describe_failure
+from treadle.result.failing import failure_of, failure_path, with_path
+from treadle.result.inputs import joined_value
+from treadle.serialization.failure import describe_failure
 from treadle.states import RETRY, SUCCESS, celery_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from typing import Self
 
     from treadle.app import Treadle
+    from treadle.interfaces import Broker
+    from treadle.result.workflow import Workflow
 
 R = TypeVar("R")
 
@@ -30,12 +34,22 @@ class AsyncResult(Generic[R]):
 
     #: The handle of what this job follows in a workflow.
     parent: AsyncResult[Any] | None = None
+    _store: Broker | None = None
 
-    def __init__(self, id: str, *, app: Treadle | None = None, task_name: str | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        *,
+        app: Treadle | None = None,
+        task_name: str | None = None,
+        parent: AsyncResult[Any] | None = None,
+    ) -> None:
         self.id = id
         self.task_name = task_name
         self._app = app
         self._final: Record | None = None
+        if parent is not None:
+            self.parent = parent
 
     # What is known ---------------------------------------------------------------------------------
 
@@ -43,6 +57,17 @@ class AsyncResult(Generic[R]):
     def app(self) -> Treadle:
         """The app whose store is asked."""
         return self._app if self._app is not None else current_app_object()
+
+    @property
+    def store(self) -> Broker:
+        """The store that is asked: the app's, but for jobs that were run on the spot."""
+        return self._store if self._store is not None else self.app.broker
+
+    def kept_in(self, store: Broker) -> Self:
+        """This handle, asking another store."""
+        self._store = store
+        self._final = store.get([self.id]).get(self.id)
+        return self
 
     @property
     def task_id(self) -> str:
@@ -53,7 +78,7 @@ class AsyncResult(Generic[R]):
         """The whole record of the job, as the store knows it now."""
         if self._final is not None:
             return self._final
-        record = self.app.broker.get([self.id]).get(self.id)
+        record = self.store.get([self.id]).get(self.id)
         if record is None:
             raise JobNotFound(self.id)
         if record.is_final:
@@ -98,7 +123,24 @@ class AsyncResult(Generic[R]):
     @property
     def children(self) -> list[AsyncResult[Any]]:
         """Handles of the jobs that follow this one in a workflow."""
-        return []
+        return [
+            AsyncResult[Any](edge.target, app=self._app, parent=self)
+            for node in (self.workflow.nodes() if self.job().workflow else ())
+            for edge in node.edges
+            if node.id == self.id
+        ]
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow that this job is a part of: how far it is, what can be done with it, a picture of it."""
+        from treadle.result.workflow import Workflow
+
+        return Workflow(self.job().workflow or self.id, self.store)
+
+    def failure_path(self) -> list[AsyncResult[Any]]:
+        """From this job, if it never ran since another one failed, back to that one; else only this job."""
+        path = failure_path(self.store, self.id, self.job().reason)
+        return [self, *(AsyncResult[Any](source.id, app=self._app) for source in path)]
 
     def ready(self) -> bool:
         """Whether the job has ended."""
@@ -131,11 +173,8 @@ class AsyncResult(Generic[R]):
         """
         if self._final is not None:
             return self._outcome(self._final, propagate)
-        if disable_sync_subtasks and current_job_var.get() is not None:
-            raise RuntimeError(
-                "get() inside a task blocks a worker slot until another job ends, which may never be run: "
-                "return a workflow instead, or pass disable_sync_subtasks=False if the other job runs elsewhere"
-            )
+        if disable_sync_subtasks:
+            self._refuse_in_task("get()")
         return self._outcome(self.app.waiting.wait(self.id, timeout), propagate)
 
     async def aget(self, timeout: float | None = None, propagate: bool = True) -> R:
@@ -149,9 +188,14 @@ class AsyncResult(Generic[R]):
 
     def collect(self, timeout: float | None = None, propagate: bool = True) -> Iterator[tuple[AsyncResult[Any], Any]]:
         """This handle and those of all jobs that follow, each with its value, as they end."""
-        yield self, self.get(timeout, propagate)
-        for child in self.children:
-            yield from child.collect(timeout, propagate)
+        seen: set[str] = set()
+        pending: list[AsyncResult[Any]] = [self]
+        while pending:
+            handle = pending.pop(0)
+            if handle.id not in seen:
+                seen.add(handle.id)
+                yield handle, handle.get(timeout, propagate)
+                pending += handle.children
 
     def __await__(self) -> Generator[Any, None, R]:
         return self.aget().__await__()
@@ -165,12 +209,12 @@ class AsyncResult(Generic[R]):
 
     def forget(self) -> None:
         """Remove the job's record and result from the store; a running job stays."""
-        self.app.broker.delete([self.id])
+        self.store.delete([self.id])
         self._final = None
 
     def revoke(self, terminate: bool = False) -> None:
         """Cancel the job. If it runs already it is only not retried, unless `terminate` interrupts it."""
-        self.app.broker.cancel([self.id], terminate=terminate)
+        self.store.cancel([self.id], terminate=terminate)
 
     # ------------------------------------------------------------------------------------------------
 
@@ -178,12 +222,21 @@ class AsyncResult(Generic[R]):
         self._final = record
         if record.state == "succeeded":
             return cast("R", self._value(record))
-        error = failure_of(record)
+        error = with_path(failure_of(record), self.store, record)
         if propagate:
             raise error
         return cast("R", error)
 
+    def _refuse_in_task(self, what: str) -> None:
+        if current_job_var.get() is not None:
+            raise RuntimeError(
+                f"{what} inside a task blocks a worker slot until another job ends, which may never be run: "
+                "return a workflow instead, or pass disable_sync_subtasks=False if the other job runs elsewhere"
+            )
+
     def _value(self, record: Record) -> Any:
+        if record.is_join:
+            return joined_value(self.store, self.app.result_codec.decode, record.id, record.options)
         return self.app.result_codec.decode(record.result) if record.result else None
 
     def _progress(self, record: Record) -> tuple[str, Any] | None:
@@ -211,7 +264,7 @@ class AsyncResult(Generic[R]):
 
 
 class EagerResult(AsyncResult[R]):
-    """The handle of a job that was run on the spot. No store knows it."""
+    """The handle of a job that was run on the spot. The app's store does not know it."""
 
     def __init__(self, record: Record, *, app: Treadle) -> None:
         super().__init__(record.id, app=app, task_name=record.task)
@@ -227,25 +280,3 @@ class EagerResult(AsyncResult[R]):
 def result_by_id(job_id: str, task_name: str | None) -> AsyncResult[Any]:
     """The handle of a job, asking the current app's store."""
     return AsyncResult(job_id, task_name=task_name)
-
-
-def failure_of(record: Record) -> BaseException:
-    """The exception that stands for how a job ended, or for its last run."""
-    if record.error:
-        return decode_failure(record.error)
-    if record.state == "cancelled":
-        if record.reason == "expired":
-            return JobExpired(f"job {record.id} was not started before it expired")
-        return JobCancelled(f"job {record.id} was cancelled: {record.reason}")
-    return TaskError(f"job {record.id} failed: {record.reason}")
-
-
-def eager_record(job_id: str, task: str, **outcome: Any) -> Record:
-    """The record of a job that no store has seen."""
-    now_ms = time.time_ns() // 1_000_000
-    blank: dict[str, Any] = {
-        "queue": "", "priority": 0, "state": "succeeded", "reason": "", "attempt": 1, "crashes": 0, "receipt": 1,
-        "payload": b"", "options": b"", "result": b"", "error": b"", "progress": b"", "created_ms": now_ms,
-        "due_ms": 0, "expires_ms": 0, "started_ms": now_ms, "finished_ms": now_ms, "lease": "", "cancelling": "",
-    }  # fmt: skip
-    return Record(id=job_id, task=task, **{**blank, **outcome})
