@@ -34,8 +34,8 @@ GATE: Final = "treadle.gate"
 _TERMS: Final = frozenset({"connection", "session", "retry", "retry_policy", "on_commit"})
 #: Options that the plan has made edges of.
 _PLANNED: Final = frozenset({"link", "link_error", "after"})
-#: A replacement waits for so long that the run which made it is settled.
-_REPLACEMENT_S: Final = 600.0
+#: A replacement waits for so long that the run which made it is settled. If that run died, the next one makes another.
+_REPLACEMENT_S: Final = 120.0
 #: A feed is stored in pieces of so many members, or of as many as come within so many seconds.
 _FEED, _FEED_S = 500, 0.02
 
