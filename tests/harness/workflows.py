@@ -181,7 +181,7 @@ class Trouble:
 
     def batch(self) -> int:
         """How many jobs are claimed at once."""
-        return self._dice.choice([1, 1, 2, 5, 20])
+        return self._dice.choice([1, 1, 2, 5, 20]) if self._share else 1
 
 
 class InlineWorker:
@@ -200,6 +200,7 @@ class InlineWorker:
 
     def run_out(self, result: AsyncResult[Any]) -> list[Node]:
         """Run jobs until all of a workflow have ended; its nodes."""
+        self.drain()
         self.run_until(lambda: result.job().is_final and self._has_ended(result))
         return list(result.workflow.nodes())
 
@@ -209,6 +210,11 @@ class InlineWorker:
         while not is_over():
             idle = 0 if self.run_some() else idle + 1
             assert idle < 50, "there is nothing left to run, and it is not over"
+
+    def drain(self) -> None:
+        """Run jobs until there are none to run now."""
+        while self.run_some():
+            pass
 
     def _has_ended(self, result: AsyncResult[Any]) -> bool:
         live = [node for node in result.workflow.nodes() if node.state not in FINAL_STATES]

@@ -16,7 +16,7 @@ from treadle.cli.invocation import Invocation
 
 #: In the order of `treadle --help`: running, looking, acting, setting up.
 COMMANDS = (
-    "worker", "demo", "status", "jobs", "queues", "call", "result", "purge", "migrate", "check", "report",
+    "worker", "demo", "status", "jobs", "graph", "queues", "call", "result", "purge", "migrate", "check", "report",
     "plugins", "shell",
 )  # fmt: skip
 

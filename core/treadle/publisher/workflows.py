@@ -273,14 +273,26 @@ class Workflows:
             result.get()
         return result
 
-    def _result(self, handle: Handle, store: Broker | None = None) -> Any:
-        """The handle as users know it."""
-        parent = None if handle.parent is None else self._result(handle.parent, store)
+    def _result(self, handle: Handle, store: Broker | None = None, known: dict[int, Any] | None = None) -> Any:
+        """The handle as users know it, and those of what it follows."""
+        made: dict[int, Any] = {} if known is None else known
+        # Not by recursion: a chain may be longer than the stack.
+        line: list[Handle] = []
+        at: Handle | None = handle
+        while at is not None and id(at) not in made:
+            line.append(at)
+            at = at.parent
+        for each in reversed(line):
+            made[id(each)] = self._one_result(each, store, made)
+        return made[id(handle)]
+
+    def _one_result(self, handle: Handle, store: Broker | None, known: dict[int, Any]) -> AsyncResult[Any]:
+        parent = None if handle.parent is None else known[id(handle.parent)]
         result: AsyncResult[Any]
         if handle.members is None:
             result = AsyncResult(handle.id, app=self._app, task_name=handle.task, parent=parent)
         else:
-            members = [self._result(member, store) for member in handle.members]
+            members = [self._result(member, store, known) for member in handle.members]
             result = GroupResult(handle.id, members, app=self._app, parent=parent)
         return result if store is None else result.kept_in(store)
 

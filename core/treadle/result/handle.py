@@ -78,9 +78,7 @@ class AsyncResult(Generic[R]):
         """The whole record of the job, as the store knows it now."""
         if self._final is not None:
             return self._final
-        record = self.store.get([self.id]).get(self.id)
-        if record is None:
-            raise JobNotFound(self.id)
+        record = self._asked()
         if record.is_final:
             self._final = record
         return record
@@ -135,7 +133,9 @@ class AsyncResult(Generic[R]):
         """The workflow that this job is a part of: how far it is, what can be done with it, a picture of it."""
         from treadle.result.workflow import Workflow
 
-        return Workflow(self.job().workflow or self.id, self.store)
+        # Not kept: whoever asks for the workflow may be about to run it again.
+        record = self._final or self._asked()
+        return Workflow(record.workflow or self.id, self.store)
 
     def failure_path(self) -> list[AsyncResult[Any]]:
         """From this job, if it never ran since another one failed, back to that one; else only this job."""
@@ -217,6 +217,12 @@ class AsyncResult(Generic[R]):
         self.store.cancel([self.id], terminate=terminate)
 
     # ------------------------------------------------------------------------------------------------
+
+    def _asked(self) -> Record:
+        record = self.store.get([self.id]).get(self.id)
+        if record is None:
+            raise JobNotFound(self.id)
+        return record
 
     def _outcome(self, record: Record, propagate: bool) -> R:
         self._final = record

@@ -121,7 +121,8 @@ class _Layout:
 
     def _wait_for_named(self, node: Node, named: Any) -> None:
         """Let a node wait for what the option `after` names: jobs by their ids or handles, or calls to be made too."""
-        for source in [named] if isinstance(named, str | dict) else named or ():
+        several = named if isinstance(named, list | tuple | set | frozenset) else () if named is None else [named]
+        for source in several:
             node.need += 1
             if isinstance(source, dict):
                 self._end_of(Signature.from_dict(source)).edges.append(Edge(node.id, NO_PLACE))
