@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from treadle.brokers.sql import changing, leases, publishing, retention
+from treadle.brokers.sql import changing, gates, graph, leases, restarting, retention
 from treadle.brokers.sql.consumer import SqlConsumer
 from treadle.brokers.sql.dialect import Dialect
 from treadle.brokers.sql.looking import Lookout
 from treadle.brokers.sql.store import Store, Transaction
 from treadle.brokers.sql.watch import SqlWatch
+from treadle.edges import Input
 from treadle.exceptions import ConfigurationError
-from treadle.interfaces import Counts, Features, Filter, Page
+from treadle.interfaces import Counts, Features, Filter, NodePage, Page
 from treadle.job import Job, Record, State
 
 
@@ -36,14 +37,18 @@ class SqlBroker:
         """Store the jobs, all or none; those whose id is known are left as they are."""
 
         def work(transaction: Transaction) -> None:
-            publishing.publish(transaction, self._dialect, jobs)
+            if is_workflow:
+                graph.publish(transaction, jobs)
+            else:
+                transaction.rings_consumers = self._dialect.insert_jobs(transaction, transaction.sql, jobs)
 
         if not jobs:
             return
+        is_workflow = any(job.waits_or_leads for job in jobs)
         if connection is not None:
             self._store.joined_step(connection, work)
         else:
-            self._store.step(work, at_once=self._dialect.is_one_statement(jobs))
+            self._store.step(work, at_once=not is_workflow and self._dialect.is_one_statement(jobs))
 
     def ring(self) -> None:
         """Wake consumers: for adapters, after a transaction that `publish(connection=...)` joined has committed."""
@@ -104,6 +109,35 @@ class SqlBroker:
             return 0
         return self._until_done(lambda transaction: changing.move_some(transaction, source, target))
 
+    # Workflows
+
+    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
+        """What became of the jobs that lead to this one, by their place."""
+        with self._store.reading() as executor:
+            return self._lookout.inputs(executor, id, after, limit)
+
+    def hold(self, gates_: Sequence[str], ttl_s: float) -> set[str]:
+        """Keep gates shut for so long; answers those that are not blocked."""
+        return self._store.step(lambda transaction: gates.hold(transaction, gates_, round(ttl_s * 1000)))
+
+    def open(self, gates_: Sequence[str]) -> set[str]:
+        """Let gates need one less; answers those that were not blocked."""
+        return self._store.step(lambda transaction: gates.open_(transaction, gates_))
+
+    def nodes(self, workflow: str, *, limit: int = 500, cursor: str = "") -> NodePage:
+        """The jobs of a workflow and their edges, in the order of storing."""
+        with self._store.snapshot() as executor:
+            return self._lookout.nodes(executor, workflow, limit, cursor)
+
+    def progress(self, workflow: str) -> dict[State, int]:
+        """How many jobs of a workflow are in each state."""
+        with self._store.reading() as executor:
+            return self._lookout.progress(executor, workflow)
+
+    def restart(self, workflow: str) -> list[str]:
+        """Run a workflow again from where it did not succeed; answers what was queued."""
+        return self._store.step(lambda transaction: restarting.restart(transaction, workflow))
+
     # Workers
 
     def consumer(self, lease: str, queues: Sequence[str]) -> SqlConsumer:
@@ -135,7 +169,12 @@ class SqlBroker:
 
     def recover(self, limit: int = 100, *, error: bytes, max_crashes: int = 3) -> list[str]:
         """Reap leases that ran out, and give back up to `limit` jobs held under them; answers their ids."""
-        return self._store.step(lambda transaction: leases.recover(transaction, limit, max_crashes, error))
+
+        def work(transaction: Transaction) -> list[str]:
+            gates.expire(transaction, limit)
+            return leases.recover(transaction, limit, max_crashes, error)
+
+        return self._store.step(work)
 
     def prune(
         self,

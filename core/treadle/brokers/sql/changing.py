@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from treadle.brokers.sql import keeping
 from treadle.brokers.sql.rows import REVOKE, RUNNING, SCHEDULED, STATE_NAMES, TERMINATE, Live, cancelled
 from treadle.brokers.sql.store import Transaction
 from treadle.job import State
@@ -22,7 +23,7 @@ def cancel(transaction: Transaction, ids: Sequence[str], *, terminate: bool) -> 
     if running:
         transaction.many(transaction.sql.request_cancel, running)
         transaction.rings_consumers = True
-    transaction.end([cancelled(row, "revoked", transaction.now_ms) for row in live if row.state != RUNNING])
+    _cancel(transaction, [row for row in live if row.state != RUNNING])
     states |= {row.id: "running" if row.state == RUNNING else "cancelled" for row in live}
     return states
 
@@ -31,7 +32,7 @@ def requeue(transaction: Transaction, ids: Sequence[str]) -> list[str]:
     """Queue final and scheduled jobs now; answers their ids."""
     sql, now_ms = transaction.sql, transaction.now_ms
     live, ended = _find(transaction, ids)
-    final = {row.seq: row.id for row in ended}
+    final = {row.seq: row.id for row in ended if not row.is_join}
     scheduled = {row.seq: row.id for row in live if row.state == SCHEDULED}
     if final:
         transaction.run(sql.revive, (now_ms, now_ms, transaction.pack(list(final))))
@@ -46,6 +47,8 @@ def delete(transaction: Transaction, ids: Sequence[str]) -> list[str]:
     """Remove jobs that are not running; answers their ids."""
     live, ended = _find(transaction, ids)
     gone = {row.seq: row.id for row in ended} | {row.seq: row.id for row in live if row.state != RUNNING}
+    for seq in keeping.awaited(transaction, list(gone)):
+        del gone[seq]
     transaction.forget(list(gone))
     return _in_order(ids, set(gone.values()))
 
@@ -58,15 +61,19 @@ def set_paused(transaction: Transaction, queue: str, *, paused: bool) -> None:
 
 
 def purge_some(transaction: Transaction, queue: str) -> int:
-    """Remove some waiting jobs of a queue; answers how many, 0 if none is left."""
-    seqs = _waiting_in(transaction, queue)
-    transaction.forget(seqs)
-    return len(seqs)
+    """Remove some waiting jobs of a queue; answers how many, 0 if none is left. What others wait for is cancelled."""
+    waiting = _waiting_in(transaction, queue)
+    leading = [seq for seq, leads in waiting if leads]
+    if leading:
+        live = transaction.rows(transaction.sql.live_by_seq, (transaction.pack(leading),))
+        _cancel(transaction, [Live(*row) for row in live])
+    transaction.forget([seq for seq, leads in waiting if not leads])
+    return len(waiting)
 
 
 def move_some(transaction: Transaction, source: str, target: str) -> int:
     """Move some waiting jobs of a queue to another; answers how many, 0 if none is left."""
-    seqs = _waiting_in(transaction, source)
+    seqs = [seq for seq, _ in _waiting_in(transaction, source)]
     packed = transaction.pack(seqs)
     transaction.run(transaction.sql.move_live, (target, packed))
     transaction.run(transaction.sql.move_jobs, (target, packed))
@@ -80,6 +87,13 @@ class _Ended(NamedTuple):
     seq: int
     id: str
     state: int
+    is_join: int
+
+
+def _cancel(transaction: Transaction, rows: Sequence[Live]) -> None:
+    """End jobs that wait."""
+    leading = [row.seq for row in rows if row.leads]
+    transaction.end([cancelled(row, "revoked", transaction.now_ms) for row in rows], leading)
 
 
 def _find(transaction: Transaction, ids: Sequence[str]) -> tuple[list[Live], list[_Ended]]:
@@ -101,10 +115,11 @@ def _find(transaction: Transaction, ids: Sequence[str]) -> tuple[list[Live], lis
     return live, ended
 
 
-def _waiting_in(transaction: Transaction, queue: str) -> list[int]:
+def _waiting_in(transaction: Transaction, queue: str) -> list[tuple[int, int]]:
+    """Some waiting jobs of a queue, and whether others wait for their ends."""
     queued = transaction.rows(transaction.sql.queued_in, (queue, CHUNK))
     found = queued or transaction.rows(transaction.sql.scheduled_in, (queue, CHUNK))
-    return [seq for (seq,) in found]
+    return [(seq, leads) for seq, leads in found]
 
 
 def _in_order(ids: Sequence[str], found: set[str]) -> list[str]:

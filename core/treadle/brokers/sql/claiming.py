@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from treadle.brokers.sql import rows
+from treadle.brokers.sql import rows, telling
 from treadle.brokers.sql.executor import Executor, Row
 from treadle.brokers.sql.statements import Statements
 from treadle.brokers.sql.store import Transaction
@@ -31,6 +31,7 @@ class Situation(NamedTuple):
     next_due_ms: int | None
     paused_queues: int
     suspects_wait: int
+    owes: int
 
     @property
     def holds_lease(self) -> bool:
@@ -69,6 +70,8 @@ def claim(
     """Take up to `limit` jobs from `queues`, in that order. Takes nothing if the lease is gone."""
     if not now.holds_lease or limit < 1:
         return Claimed([])
+    if now.owes:
+        telling.tell_owed(transaction)
     if now.is_due:
         transaction.run(transaction.sql.promote, (transaction.now_ms, CHUNK))
         now = situation(transaction, transaction.sql.situation, lease)
@@ -109,8 +112,9 @@ def _unexpired(transaction: Transaction, statement: str, where: object, limit: i
         if limit < CHUNK:
             wider = transaction.rows(statement, (where, CHUNK))
             expired = [row[0] for row in wider if _is_expired(row, transaction.now_ms)]
-        live = transaction.rows(transaction.sql.live_by_seq, (transaction.pack(expired),))
-        transaction.end([rows.cancelled(rows.Live(*row), "expired", transaction.now_ms) for row in live])
+        live = [rows.Live(*row) for row in transaction.rows(transaction.sql.live_by_seq, (transaction.pack(expired),))]
+        leading = [row.seq for row in live if row.leads]
+        transaction.end([rows.cancelled(row, "expired", transaction.now_ms) for row in live], leading)
     return []
 
 

@@ -123,7 +123,7 @@ class SqlConsumer:
             if not now.holds_lease:
                 raise claiming.lease_lost(self._lease)
             queues = claiming.open_queues(executor, sql, now, self._queues)
-            if now.is_due or any(executor.rows(sql.is_queued, (queue,)) for queue in queues):
+            if now.is_due or now.owes or any(executor.rows(sql.is_queued, (queue,)) for queue in queues):
                 return 0.0
         return float("inf") if now.next_due_ms is None else (now.next_due_ms - now.now_ms) / 1000
 

@@ -58,7 +58,7 @@ def abandon(transaction: Transaction, lease: str, death: Death) -> list[str]:
     # The child may have died with a claim on its way: locking its lease waits until that is in, or refused.
     transaction.rows(transaction.sql.lock_lease, (lease,))
     held = _held(transaction, lease, _ALL)
-    _give_back(transaction, [after_death(row, death, transaction.now_ms) for row in held])
+    _give_back(transaction, held, [after_death(row, death, transaction.now_ms) for row in held])
     transaction.run(transaction.sql.close_lease, (lease,))
     return [row.id for row in held]
 
@@ -67,7 +67,7 @@ def disown(transaction: Transaction, lease: str, known: Collection[tuple[int | s
     """Give back what is held under a lease, but for the `known` keys and receipts: nobody has it, or ever had."""
     transaction.rows(transaction.sql.lock_lease, (lease,))
     strays = [row for row in _held(transaction, lease, _ALL) if (row.seq, row.receipt) not in known]
-    _give_back(transaction, [_undone(row, transaction.now_ms) for row in strays])
+    _give_back(transaction, strays, [_undone(row, transaction.now_ms) for row in strays])
 
 
 def recover(transaction: Transaction, limit: int, max_crashes: int, error: bytes) -> list[str]:
@@ -83,7 +83,7 @@ def recover(transaction: Transaction, limit: int, max_crashes: int, error: bytes
         wanted = limit - len(recovered)
         held = _held(transaction, lease, wanted)
         deaths = [(row, _unwitnessed(row, error, max_crashes)) for row in held]
-        _give_back(transaction, [after_death(row, death, transaction.now_ms) for row, death in deaths])
+        _give_back(transaction, held, [after_death(row, death, transaction.now_ms) for row, death in deaths])
         done = transaction.sql.close_lease if len(held) < wanted else transaction.sql.doom_lease
         transaction.run(done, (lease,))
         recovered += [row.id for row in held]
@@ -148,6 +148,7 @@ def _held(transaction: Transaction, lease: str, limit: int) -> list[Live]:
     return [Live(*row) for row in transaction.rows(transaction.sql.held, (lease, limit))]
 
 
-def _give_back(transaction: Transaction, fates: Sequence[Outcome | Live]) -> None:
-    transaction.end([fate for fate in fates if isinstance(fate, Outcome)])
+def _give_back(transaction: Transaction, rows: Sequence[Live], fates: Sequence[Outcome | Live]) -> None:
+    leading = {row.seq for row in rows if row.leads}
+    transaction.end([fate for fate in fates if isinstance(fate, Outcome)], leading)
     transaction.put_back([(fate, QUEUED, transaction.now_ms) for fate in fates if isinstance(fate, Live)])

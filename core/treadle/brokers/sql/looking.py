@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
 from treadle.brokers.sql.dialect import Dialect
 from treadle.brokers.sql.executor import Executor, Row
-from treadle.brokers.sql.rows import STATE_CODES, STATE_NAMES, record
+from treadle.brokers.sql.rows import EDGE_NAMES, STATE_CODES, STATE_NAMES, record
 from treadle.brokers.sql.statements import Statements
+from treadle.edges import Edge, Input
 from treadle.exceptions import ConfigurationError
-from treadle.interfaces import Counts, Filter, Page, QueueCounts
+from treadle.interfaces import Counts, Filter, Node, NodePage, Page, QueueCounts
 from treadle.job import FINAL_STATES, Record, State
 
 #: Larger than any sequence number or time: where the newest page begins.
@@ -57,6 +59,7 @@ class Lookout:
         queued = {name: (count, seq) for name, count, seq in executor.rows(sql.count_queued)}
         scheduled: dict[str, int] = dict(executor.rows(sql.count_scheduled))
         running: dict[str, int] = dict(executor.rows(sql.count_running))
+        blocked: dict[str, int] = dict(executor.rows(sql.count_blocked))
         paused = {name for (name,) in executor.rows(sql.paused)}
         due_ms: dict[int, int] = dict(executor.rows(sql.due_by_seq, (self._pack([seq for _, seq in queued.values()]),)))
         now_ms = executor.rows(sql.now)[0][0]
@@ -67,12 +70,49 @@ class Lookout:
                 running.get(name, 0),
                 name in paused,
                 max(now_ms - due_ms[queued[name][1]], 0) if name in queued else 0,
+                blocked.get(name, 0),
             )
-            for name in sorted({*queued, *scheduled, *running, *paused})
+            for name in sorted({*queued, *scheduled, *running, *blocked, *paused})
         }
         final: dict[State, int] = {STATE_NAMES[code]: count for code, count in executor.rows(sql.count_final)}
         leases = tuple(lease for (lease,) in executor.rows(sql.leases))
         return Counts(queues, final, executor.rows(sql.fact, ("stale_acks",))[0][0], leases)
+
+    def inputs(self, executor: Executor, id: str, after: int, limit: int) -> list[Input]:
+        """What became of the jobs that lead to this one, by their place."""
+        return [
+            Input(
+                source,
+                place,
+                STATE_NAMES[state],
+                reason,
+                bytes(result or b""),
+                bytes(error or b""),
+                bool(is_join),
+                bytes(options or b"") if is_join else b"",
+            )
+            for source, place, state, reason, result, error, is_join, options in executor.rows(
+                self._sql.inputs, (id, after, limit)
+            )
+        ]
+
+    def nodes(self, executor: Executor, workflow: str, limit: int, cursor: str) -> NodePage:
+        """One page of the jobs of a workflow."""
+        rows = executor.rows(self._sql.nodes, (workflow, int(cursor or 0), limit + 1))
+        edges: defaultdict[int, list[Edge]] = defaultdict(list)
+        packed = self._pack([row[0] for row in rows[:limit]])
+        for source, target, place, what in executor.rows(self._sql.edges_of, (packed,)) if rows else ():
+            edges[source].append(Edge(target, place, EDGE_NAMES[what]))
+        nodes = [
+            Node(id, task, STATE_NAMES[state], reason or "", bool(is_join), need or 0, spare or 0, tuple(edges[seq]))
+            for seq, id, task, state, reason, is_join, need, spare in rows[:limit]
+            if state is not None
+        ]
+        return NodePage(nodes, str(rows[limit - 1][0]) if len(rows) > limit else "")
+
+    def progress(self, executor: Executor, workflow: str) -> dict[State, int]:
+        """How many jobs of a workflow are in each state."""
+        return {STATE_NAMES[state]: count for state, count in executor.rows(self._sql.progress, (workflow,))}
 
     def _page(self, executor: Executor, criteria: Filter, limit: int, before: tuple[int, int]) -> list[Row]:
         finished_ms, seq = before

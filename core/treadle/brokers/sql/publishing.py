@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from treadle.brokers.sql.dialect import Dialect
-from treadle.brokers.sql.store import Transaction
-from treadle.exceptions import NotSupported
 from treadle.job import Job
-
-
-def publish(transaction: Transaction, dialect: Dialect, jobs: Sequence[Job]) -> None:
-    """Store those of the jobs whose id is unknown. Raises NotSupported for parts of workflows."""
-    if any(job.waits_or_leads for job in jobs):
-        raise NotSupported("a job is a part of a workflow, which the SQL brokers cannot keep yet")
-    transaction.rings_consumers = dialect.insert_jobs(transaction, transaction.sql, jobs)
 
 
 def chunks(jobs: Sequence[Job], most_jobs: int, most_bytes: int) -> list[Sequence[Job]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from treadle.brokers.sql import keeping
 from treadle.brokers.sql.rows import CANCELLED, FAILED, SUCCEEDED
 from treadle.brokers.sql.store import Transaction
 
@@ -29,6 +30,8 @@ def prune(transaction: Transaction, retention: Retention, limit: int) -> int:
         too_old = _aged(transaction, state, retention.age_s(state), limit - len(seqs))
         # Both are the first that ended, so the longer list has the shorter one in it.
         seqs += too_many if len(too_many) > len(too_old) else too_old
+    kept = keeping.awaited(transaction, seqs) if seqs else set()
+    seqs = [seq for seq in seqs if seq not in kept]
     if seqs:
         transaction.forget(seqs)
     return len(seqs)

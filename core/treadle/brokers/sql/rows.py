@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from treadle.brokers.sql.executor import Row
+from treadle.edges import On
 from treadle.job import Delivery, Record, State
 
 SCHEDULED: Final = 0
 QUEUED: Final = 1
 RUNNING: Final = 2
+BLOCKED: Final = 3
 SUCCEEDED: Final = 4
 FAILED: Final = 5
 CANCELLED: Final = 6
@@ -21,6 +23,12 @@ STATE_CODES: dict[State, int] = {name: code for code, name in enumerate(STATE_NA
 CANCELLING_NAMES: tuple[str, ...] = ("", "revoke", "terminate")
 REVOKE: Final = 1
 TERMINATE: Final = 2
+
+#: What ends of jobs an edge counts, and what a job is to its workflow.
+EDGE_NAMES: tuple[On, ...] = ("success", "failure", "end")
+EDGE_CODES: dict[On, int] = {name: code for code, name in enumerate(EDGE_NAMES)}
+JOIN: Final = 1
+REPLACED: Final = 2
 
 
 class Live(NamedTuple):
@@ -41,6 +49,12 @@ class Live(NamedTuple):
     cancelling: int
     lease: str | None
     started_ms: int
+    #: What it still waits for, while it is blocked.
+    need: int
+    spare: int
+    #: Whether others wait for its end.
+    leads: int
+    is_join: int
     id: str = ""
     redeliver: int = 1
 
@@ -71,6 +85,14 @@ def cancelled(row: Live, reason: str, now_ms: int) -> Outcome:
     )  # fmt: skip
 
 
+def ended(row: Live, state: int, reason: str, now_ms: int, *, error: bytes | None = None) -> Outcome:
+    """The end of a job that did not run: a join, or what never can."""
+    return Outcome(
+        row.seq, state, reason, row.attempt, row.crashes, row.receipt, row.settled,
+        row.lease, None, error, row.progress, row.started_ms, now_ms,
+    )  # fmt: skip
+
+
 def delivery(row: Row) -> Delivery:
     """The delivery for a row of the `candidates` statement, whose receipt is the one before this claim."""
     seq, id_, task, payload, queue, priority, options, receipt, attempt, crashes, suspect, verdict, _expires_ms = row
@@ -90,11 +112,13 @@ def record(row: Row) -> Record:
         values[name] = bytes(values[name] or b"")
     values["cancelling"] = CANCELLING_NAMES[values["cancelling"]]
     values["lease"] = values["lease"] or ""
+    values["workflow"] = values["workflow"] or ""
+    values["is_join"] = bool(values["is_join"])
     return Record(state=STATE_NAMES[state], **values)
 
 
 _RECORD_COLUMNS = (
     "seq", "id", "task", "queue", "priority", "state", "reason", "attempt", "crashes", "receipt", "payload", "options",
     "result", "error", "progress", "created_ms", "due_ms", "expires_ms", "started_ms", "finished_ms", "lease",
-    "cancelling",
+    "cancelling", "workflow", "is_join",
 )  # fmt: skip

@@ -42,6 +42,7 @@ _FULL_INDEXES: Final = (
     """CREATE INDEX {i}live_queued ON {p}live (state, suspect, queue, urgency, seq)""",
     """CREATE INDEX {i}live_scheduled ON {p}live (state, due_ms, queue)""",
     """CREATE INDEX {i}live_running ON {p}live (state, lease, queue)""",
+    """CREATE INDEX {i}live_gate ON {p}live (state, is_join, expires_ms)""",
 )
 
 MIGRATIONS = (
@@ -59,19 +60,32 @@ MIGRATIONS = (
                    seq {sequence}, id {key} NOT NULL UNIQUE, task {key} NOT NULL, queue {key} NOT NULL,
                    priority SMALLINT NOT NULL, payload {blob} NOT NULL, options {blob} NOT NULL,
                    created_ms BIGINT NOT NULL, due_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL,
-                   redeliver SMALLINT NOT NULL)""",
+                   redeliver SMALLINT NOT NULL, workflow {key}, need INTEGER NOT NULL DEFAULT 0,
+                   spare INTEGER NOT NULL DEFAULT 0, is_join SMALLINT NOT NULL DEFAULT 0,
+                   delay_ms BIGINT NOT NULL DEFAULT 0, ttl_ms BIGINT NOT NULL DEFAULT 0)""",
+            """CREATE INDEX {i}job_workflow ON {p}job (workflow, seq)""",
             """CREATE TABLE {p}live (
                    seq {integer_key}, queue {key} NOT NULL, priority SMALLINT NOT NULL, state SMALLINT NOT NULL,
                    due_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, lease {key},
                    receipt INTEGER NOT NULL DEFAULT 0, settled INTEGER NOT NULL DEFAULT 0,
                    attempt INTEGER NOT NULL DEFAULT 0, crashes INTEGER NOT NULL DEFAULT 0,
                    suspect SMALLINT NOT NULL DEFAULT 0, verdict {blob}, verdict_reason {key}, error {blob},
-                   progress {blob}, cancelling SMALLINT NOT NULL DEFAULT 0, started_ms BIGINT NOT NULL DEFAULT 0)""",
+                   progress {blob}, cancelling SMALLINT NOT NULL DEFAULT 0, started_ms BIGINT NOT NULL DEFAULT 0,
+                   need INTEGER NOT NULL DEFAULT 0, spare INTEGER NOT NULL DEFAULT 0,
+                   leads SMALLINT NOT NULL DEFAULT 0, is_join SMALLINT NOT NULL DEFAULT 0)""",
             """CREATE INDEX {i}live_queued ON {p}live (queue, priority DESC, seq) [WHERE state = 1]""",
             """CREATE INDEX {i}live_suspect ON {p}live (queue) [WHERE state = 1 AND suspect = 1]""",
             # The queue is there for counts(), which then reads indexes only.
             """CREATE INDEX {i}live_scheduled ON {p}live (due_ms, queue) [WHERE state = 0]""",
             """CREATE INDEX {i}live_running ON {p}live (lease, queue) [WHERE state = 2]""",
+            """CREATE INDEX {i}live_blocked ON {p}live (is_join, queue) [WHERE state = 3]""",
+            """CREATE INDEX {i}live_gate ON {p}live (expires_ms) [WHERE state = 3 AND is_join = 1]""",
+            # What leads from one job to another; and who has ended and has not told all of its targets yet.
+            """CREATE TABLE {p}edge (
+                   source BIGINT NOT NULL, target BIGINT NOT NULL, place BIGINT NOT NULL, what SMALLINT NOT NULL,
+                   told SMALLINT NOT NULL, PRIMARY KEY (source, told, target, place))""",
+            """CREATE INDEX {i}edge_target ON {p}edge (target, place, source)""",
+            """CREATE TABLE {p}owed (seq {integer_key})""",
             """CREATE TABLE {p}outcome (
                    seq {integer_key}, state SMALLINT NOT NULL, reason {key} NOT NULL, attempt INTEGER NOT NULL,
                    crashes INTEGER NOT NULL, receipt INTEGER NOT NULL, settled INTEGER NOT NULL, lease {key},

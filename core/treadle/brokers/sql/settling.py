@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from treadle.brokers.sql import replacing
 from treadle.brokers.sql.rows import FAILED, QUEUED, RUNNING, SCHEDULED, SUCCEEDED, Live, Outcome, cancelled
 from treadle.brokers.sql.store import Transaction
 from treadle.job import Delivery
-from treadle.settlement import Cancel, Complete, Fail, Release, Retry, Settlement
+from treadle.settlement import Cancel, Complete, Fail, Release, Replace, Retry, Settlement
 
 #: A row as it is to be, the state it waits in, and since or until when.
 Waiting = tuple[Live, int, int]
@@ -21,8 +22,10 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[
     packed = transaction.pack([settlement.delivery.key for settlement in settlements])
     live: dict[object, Live] = {row[0]: Live(*row) for row in transaction.rows(transaction.sql.live_by_seq, (packed,))}
     outcomes: list[Outcome] = []
+    leading: list[int] = []
     waiting: list[Waiting] = []
     doubtful: list[Delivery] = []
+    replaced: list[tuple[Live, Replace]] = []
     for settlement in settlements:
         delivery = settlement.delivery
         row = live.get(delivery.key)
@@ -31,14 +34,22 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[
             continue
         # A second settlement in this batch is looked up anew, like one that comes in a later batch.
         del live[row.seq]
+        if row.leads:
+            leading.append(row.seq)
+        if isinstance(settlement, Replace):
+            replaced.append((row, settlement))
+            if not row.cancelling:
+                continue
         fate = judge(settlement, row, transaction.now_ms)
         if isinstance(fate, Outcome):
             outcomes.append(fate)
         else:
             waiting.append(fate)
             _rewrite(transaction, row.seq, settlement)
-    transaction.end(outcomes)
+    transaction.end(outcomes, leading)
     transaction.put_back(waiting)
+    for row, replacement in replaced:
+        replacing.replace(transaction, row, replacement)
     return _refuse(transaction, doubtful) if doubtful else []
 
 
@@ -59,6 +70,8 @@ def judge(settlement: Settlement, row: Live, now_ms: int) -> Outcome | Waiting:
             return _ended(row, now_ms, FAILED, reason=reason, error=error)
         case Cancel(_, reason, error):
             return cancelled(row._replace(settled=row.receipt, error=error or row.error), reason, now_ms)
+        case Replace():
+            return cancelled(row._replace(settled=row.receipt, attempt=row.attempt + 1), "revoked", now_ms)
         case Retry() | Release():
             moved = _moved(settlement, row, now_ms)
             return cancelled(moved[0], "revoked", now_ms) if row.cancelling else moved

@@ -9,23 +9,24 @@ from __future__ import annotations
 from typing import Any, Final
 
 from treadle.brokers.sql.dialect import Dialect
-from treadle.brokers.sql.rows import QUEUED, RUNNING, SCHEDULED, SUCCEEDED
+from treadle.brokers.sql.rows import BLOCKED, QUEUED, RUNNING, SCHEDULED, SUCCEEDED
+from treadle.brokers.sql.workflow_statements import WORKFLOW_TEXTS
 
 _LIVE_COLUMNS = (
     "l.seq, l.state, l.receipt, l.settled, l.attempt, l.crashes, l.suspect, l.verdict, l.verdict_reason, "
-    "l.error, l.progress, l.cancelling, l.lease, l.started_ms"
+    "l.error, l.progress, l.cancelling, l.lease, l.started_ms, l.need, l.spare, l.leads, l.is_join"
 )
 
 _LIVE_RECORDS = """
     SELECT l.seq AS seq, j.id, j.task, l.queue, l.priority, l.state, '', l.attempt, l.crashes, l.receipt, j.payload,
            j.options, NULL, l.error, l.progress, j.created_ms, l.due_ms, l.expires_ms, l.started_ms,
-           0 AS finished_ms, l.lease, l.cancelling
+           0 AS finished_ms, l.lease, l.cancelling, j.workflow, j.is_join
     FROM {live} l JOIN {job} j ON j.seq = l.seq"""
 
 _OUTCOME_RECORDS = """
     SELECT o.seq AS seq, j.id, j.task, j.queue, j.priority, o.state, o.reason, o.attempt, o.crashes, o.receipt,
            j.payload, j.options, o.result, o.error, o.progress, j.created_ms, 0, j.expires_ms, o.started_ms,
-           o.finished_ms AS finished_ms, o.lease, 0
+           o.finished_ms AS finished_ms, o.lease, 0, j.workflow, j.is_join
     FROM {outcome} o JOIN {job} j ON j.seq = o.seq"""
 
 _SITUATION = """
@@ -34,11 +35,12 @@ _SITUATION = """
            (SELECT count(*) FROM {lease} WHERE expires_ms > {now_ms}),
            (SELECT min(due_ms) FROM {live} WHERE state = {SCHEDULED}),
            (SELECT count(*) FROM {queue} WHERE paused = 1),
-           EXISTS (SELECT 1 FROM {live} WHERE state = {QUEUED} AND suspect = 1)"""
+           EXISTS (SELECT 1 FROM {live} WHERE state = {QUEUED} AND suspect = 1),
+           EXISTS (SELECT 1 FROM {owed})"""
 
 #: The words at the ends of queries that lock what they find, where rows can be locked one by one (`Dialect.locks`):
 #: wait for whoever has them (`lock`), keep others from changing them (`hold`), or leave out what others have (`free`).
-LOCK_WORDS: Final = ("lock", "lock_live", "lock_outcome", "hold", "free", "free_live")
+LOCK_WORDS: Final = ("lock", "lock_live", "lock_outcome", "hold", "free", "free_live", "free_outcome")
 
 _TEXTS: Final = {
     # Claiming ------------------------------------------------------------------------------------------
@@ -104,7 +106,7 @@ _TEXTS: Final = {
         SELECT {LIVE}, j.id, j.redeliver FROM {job} j JOIN {live} l ON l.seq = j.seq
         WHERE j.id {members} ORDER BY l.seq {lock_live}""",
     "ended_by_id": """
-        SELECT j.seq, j.id, o.state FROM {job} j JOIN {outcome} o ON o.seq = j.seq
+        SELECT j.seq, j.id, o.state, j.is_join FROM {job} j JOIN {outcome} o ON o.seq = j.seq
         WHERE j.id {members} ORDER BY o.seq {lock_outcome}""",
     "known": "SELECT id FROM {job} WHERE id {members}",
     "request_cancel": "UPDATE {live} SET cancelling = ? WHERE seq = ? AND cancelling < ?",
@@ -119,8 +121,8 @@ _TEXTS: Final = {
     # Queues --------------------------------------------------------------------------------------------
     "pause_known": "UPDATE {queue} SET paused = ? WHERE name = ?",
     "pause_new": "INSERT INTO {queue} (name, paused) VALUES (?, ?)",
-    "queued_in": "SELECT seq FROM {live} WHERE state = {QUEUED} AND queue = ? LIMIT ? {lock}",
-    "scheduled_in": "SELECT seq FROM {live} WHERE state = {SCHEDULED} AND queue = ? LIMIT ? {lock}",
+    "queued_in": "SELECT seq, leads FROM {live} WHERE state = {QUEUED} AND queue = ? LIMIT ? {lock}",
+    "scheduled_in": "SELECT seq, leads FROM {live} WHERE state = {SCHEDULED} AND queue = ? LIMIT ? {lock}",
     "move_live": "UPDATE {live} SET queue = ? WHERE seq {members}",
     "move_jobs": "UPDATE {job} SET queue = ? WHERE seq {members}",
     # Looking -------------------------------------------------------------------------------------------
@@ -133,15 +135,18 @@ _TEXTS: Final = {
     "query_ended": _OUTCOME_RECORDS + " WHERE o.seq < ? {filters} ORDER BY o.seq DESC LIMIT ?",
     "count_queued": "SELECT queue, count(*), min(seq) FROM {live} WHERE state = {QUEUED} GROUP BY queue",
     "count_scheduled": "SELECT queue, count(*) FROM {live} WHERE state = {SCHEDULED} GROUP BY queue",
+    "count_blocked": "SELECT queue, count(*) FROM {live} WHERE state = {BLOCKED} AND is_join = 0 GROUP BY queue",
     "count_running": "SELECT queue, count(*) FROM {live} WHERE state = {RUNNING} GROUP BY queue",
     "due_by_seq": "SELECT seq, due_ms FROM {live} WHERE seq {members}",
     "count_final": "SELECT state, count(*) FROM {outcome} GROUP BY state",
     # Retention -----------------------------------------------------------------------------------------
     "ended_before": """
-        SELECT seq FROM {outcome} WHERE state = ? AND finished_ms < ?
-        ORDER BY finished_ms, seq LIMIT ? {free}""",
+        SELECT o.seq FROM {outcome} o WHERE o.state = ? AND o.finished_ms < ? AND {UNAWAITED}
+        ORDER BY o.finished_ms, o.seq LIMIT ? {free_outcome}""",
     "count_outcomes": "SELECT count(*) FROM {outcome} WHERE state = ?",
-    "oldest_outcomes": "SELECT seq FROM {outcome} WHERE state = ? ORDER BY finished_ms, seq LIMIT ? {free}",
+    "oldest_outcomes": """
+        SELECT o.seq FROM {outcome} o WHERE o.state = ? AND {UNAWAITED}
+        ORDER BY o.finished_ms, o.seq LIMIT ? {free_outcome}""",
     # Facts about the store -----------------------------------------------------------------------------
     "fact": "SELECT value FROM {meta} WHERE name = ?",
     "raise_fact": "UPDATE {meta} SET value = value + ? WHERE name = ?",
@@ -153,7 +158,10 @@ _OUTCOME_COLUMNS = (
     "seq, state, reason, attempt, crashes, receipt, settled, lease, result, error, progress, started_ms, finished_ms"
 )
 
-TABLES = ("job", "live", "outcome", "lease", "queue", "meta")
+TABLES = ("job", "live", "outcome", "lease", "queue", "meta", "edge", "owed")
+
+#: No job that has not ended waits for it; what joins hold on to is looked for apart.
+_UNAWAITED = """NOT EXISTS (SELECT 1 FROM {edge} e JOIN {live} l ON l.seq = e.target WHERE e.source = o.seq)"""
 
 
 class Statements:
@@ -161,11 +169,12 @@ class Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         words: dict[str, Any] = {table: dialect.prefix + table for table in TABLES}
-        words |= {"SCHEDULED": SCHEDULED, "QUEUED": QUEUED, "RUNNING": RUNNING, "SUCCEEDED": SUCCEEDED}
+        words |= {"SCHEDULED": SCHEDULED, "QUEUED": QUEUED, "RUNNING": RUNNING, "BLOCKED": BLOCKED}
+        words |= {"SUCCEEDED": SUCCEEDED, "UNAWAITED": _UNAWAITED.format(**words)}
         words |= {"LIVE": _LIVE_COLUMNS, "OUTCOME": _OUTCOME_COLUMNS, "filters": "{filters}"}
         words |= {"now_ms": dialect.now_ms, "members": dialect.members}
         words |= {word: dialect.locks.get(word, "") for word in LOCK_WORDS}
-        texts = {**_TEXTS, **dialect.texts}
+        texts = {**_TEXTS, **WORKFLOW_TEXTS, **dialect.texts}
         self._texts = {name: " ".join(text.format(**words).split()) for name, text in texts.items()}
         vars(self).update(self._texts)
 

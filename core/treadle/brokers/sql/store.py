@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from treadle.brokers.sql import schema
+from treadle.brokers.sql import schema, telling
 from treadle.brokers.sql.dialect import Dialect
 from treadle.brokers.sql.executor import Executor, Row
 from treadle.brokers.sql.rows import Live, Outcome
@@ -46,8 +46,14 @@ class Transaction:
         self.rings_watches |= bool(done)
         return done
 
-    def end(self, outcomes: Sequence[Outcome]) -> None:
-        """Make live jobs final."""
+    def end(self, outcomes: Sequence[Outcome], leading: Collection[int] = ()) -> None:
+        """Make live jobs final, and tell those that wait for the `leading` ones of them."""
+        self.write_ends(outcomes)
+        if leading:
+            telling.tell(self, [outcome for outcome in outcomes if outcome.seq in leading])
+
+    def write_ends(self, outcomes: Sequence[Outcome]) -> None:
+        """Make live jobs final, and tell nobody yet."""
         if outcomes:
             self.many(self.sql.end, outcomes)
             self.run(self.sql.leave_live, (self.pack([outcome.seq for outcome in outcomes]),))
@@ -62,7 +68,9 @@ class Transaction:
     def forget(self, seqs: Sequence[int]) -> None:
         """Remove jobs from every table."""
         packed = (self.pack(seqs),)
-        for statement in (self.sql.leave_live, self.sql.forget_outcomes, self.sql.forget_jobs):
+        sql = self.sql
+        edges = sql.forget_out_edges, sql.forget_in_edges, sql.pay
+        for statement in (*edges, sql.leave_live, sql.forget_outcomes, sql.forget_jobs):
             self.run(statement, packed)
         self.rings_watches = True
 

@@ -18,6 +18,7 @@ LOCKS: Final[Mapping[str, str]] = {
     "lock": "FOR UPDATE",
     "hold": "LOCK IN SHARE MODE",
     "free": "FOR UPDATE SKIP LOCKED",
+    "free_outcome": "FOR UPDATE SKIP LOCKED",
 }
 
 #: Compared byte by byte, and without padding: 'a' is not 'a '. What stands in these comments is read by MariaDB or
@@ -35,7 +36,7 @@ TYPES: Final[Mapping[str, str]] = {
 _ALL: Final = 2**63 - 1
 
 _JOBS_BY_ID: Final = f"""
-    (SELECT seq, id, redeliver FROM {{job}} FORCE INDEX (id) WHERE id {{members}} LIMIT {_ALL}) AS j"""
+    (SELECT seq, id, redeliver, is_join FROM {{job}} FORCE INDEX (id) WHERE id {{members}} LIMIT {_ALL}) AS j"""
 
 
 def _candidates(where: str) -> str:
@@ -46,11 +47,11 @@ def _candidates(where: str) -> str:
         WHERE l.state = {{QUEUED}} AND {where} ORDER BY l.urgency, l.seq LIMIT ? {{free}}"""
 
 
-def _delete(table: str) -> str:
+def _delete(table: str, column: str = "seq", index: str = "PRIMARY") -> str:
     # A DELETE takes no such hint, and looks at all rows of a table that is short; here it can only go row by row.
     return f"""
         DELETE gone FROM JSON_TABLE(JSON_ARRAY ?, '$[*]' COLUMNS (seq BIGINT PATH '$')) AS named
-            STRAIGHT_JOIN {{{table}}} AS gone FORCE INDEX (PRIMARY) ON gone.seq = named.seq"""
+            STRAIGHT_JOIN {{{table}}} AS gone FORCE INDEX ({index}) ON gone.{column} = named.seq"""
 
 
 TEXTS: Final[Mapping[str, str]] = {
@@ -97,17 +98,34 @@ TEXTS: Final[Mapping[str, str]] = {
         SELECT {{LIVE}}, j.id, j.redeliver FROM {_JOBS_BY_ID}
         STRAIGHT_JOIN {{live}} l FORCE INDEX (PRIMARY) ON l.seq = j.seq {{lock}}""",
     "ended_by_id": f"""
-        SELECT o.seq, j.id, o.state FROM {_JOBS_BY_ID}
+        SELECT o.seq, j.id, o.state, j.is_join FROM {_JOBS_BY_ID}
         STRAIGHT_JOIN {{outcome}} o FORCE INDEX (PRIMARY) ON o.seq = j.seq {{lock}}""",
     "hasten": "UPDATE {live} FORCE INDEX (PRIMARY) SET state = {QUEUED}, due_ms = ? WHERE seq {members}",
     "forget_outcomes": _delete("outcome"),
     "forget_jobs": _delete("job"),
+    # Workflows -----------------------------------------------------------------------------------------
+    "tell_all": "UPDATE {edge} FORCE INDEX (PRIMARY) SET told = 1 WHERE source {members} AND told = 0",
+    "untell": "UPDATE {edge} FORCE INDEX (PRIMARY) SET told = 0 WHERE source {members} AND told = 1",
+    "hold_gates": "UPDATE {live} FORCE INDEX (PRIMARY) SET expires_ms = ? WHERE seq {members}",
+    "lead_again": "UPDATE {live} FORCE INDEX (PRIMARY) SET leads = 1 WHERE seq {members}",
+    "lead": "UPDATE {live} FORCE INDEX (PRIMARY) SET leads = 1 WHERE seq IN ({{ids}})",
+    "live_among": "SELECT seq FROM {live} FORCE INDEX (PRIMARY) WHERE seq IN ({{ids}}) ORDER BY seq {lock}",
+    "overdue_gates": """
+        SELECT seq FROM {live} FORCE INDEX (live_gate)
+        WHERE state = {BLOCKED} AND is_join = 1 AND expires_ms > 0 AND expires_ms <= ? LIMIT ? {free}""",
+    "pay": _delete("owed"),
+    "forget_out_edges": _delete("edge", "source"),
+    "forget_in_edges": _delete("edge", "target", "edge_target"),
+    "lost": """
+        SELECT j.seq, j.id, o.reason, j.is_join, j.need, j.spare, j.expires_ms
+        FROM {job} j FORCE INDEX (job_workflow) STRAIGHT_JOIN {outcome} o FORCE INDEX (PRIMARY) ON o.seq = j.seq
+        WHERE j.workflow = ? AND o.state IN (5, 6) ORDER BY j.seq LIMIT ? {lock}""",
     # Queues --------------------------------------------------------------------------------------------
     "queued_in": """
-        SELECT seq FROM {live} FORCE INDEX (live_queued)
+        SELECT seq, leads FROM {live} FORCE INDEX (live_queued)
         WHERE state = {QUEUED} AND suspect IN (0, 1) AND queue = ? LIMIT ? {lock}""",
     "scheduled_in": """
-        SELECT seq FROM {live} FORCE INDEX (live_queued)
+        SELECT seq, leads FROM {live} FORCE INDEX (live_queued)
         WHERE state = {SCHEDULED} AND suspect IN (0, 1) AND queue = ? LIMIT ? {lock}""",
     "move_live": "UPDATE {live} FORCE INDEX (PRIMARY) SET queue = ? WHERE seq {members}",
     "move_jobs": "UPDATE {job} FORCE INDEX (PRIMARY) SET queue = ? WHERE seq {members}",

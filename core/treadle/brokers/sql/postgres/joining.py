@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from treadle.brokers.sql.executor import DbapiExecutor, Executor, SqlAlchemyExecutor, is_sqlalchemy, sqlalchemy_target
+from treadle.brokers.sql.postgres.literals import columns
 from treadle.exceptions import ConfigurationError
 
 _DRIVERS: Final = ("psycopg", "psycopg2", "pg8000")
@@ -43,6 +44,18 @@ class Plain:
         return self._connection.cursor()
 
 
+class ByColumns:
+    """Hands a statement that is written for arrays the columns of all sets of parameters, as our own sessions do."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.rows = executor.rows
+        self.run = executor.run
+
+    def many(self, sql: str, parameters: Iterable[Sequence[Any]]) -> None:
+        """Run one statement with all sets of parameters."""
+        self.run(sql, columns(list(parameters)))
+
+
 def join(connection: Any, is_ours: Callable[[str], bool], channel: str) -> PostgresJoined:
     """The transaction that is open on `connection`, or that its driver opens with the first statement.
 
@@ -65,7 +78,7 @@ def join(connection: Any, is_ours: Callable[[str], bool], channel: str) -> Postg
     if not is_ours(name):
         message = f"the connection is to another database than this broker's, {name!r}: "
         raise ConfigurationError(message + "pass a connection to the broker's own database, or none")
-    return PostgresJoined(executor, channel)
+    return PostgresJoined(ByColumns(executor), channel)
 
 
 def _driver_of(connection: Any) -> str:

@@ -70,6 +70,69 @@ def _publish_one(
         SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {{live}} WHERE state = {{QUEUED}} AND queue = ?)"""
 
 
+_NODE_COLUMNS: Final = {
+    "id": "text",
+    "task": "text",
+    "queue": "text",
+    "priority": "smallint",
+    "payload": "bytea",
+    "options": "bytea",
+    "created_ms": "bigint",
+    "due_ms": "bigint",
+    "expires_ms": "bigint",
+    "redeliver": "smallint",
+    "workflow": "text",
+    "need": "integer",
+    "spare": "integer",
+    "is_join": "smallint",
+    "delay_ms": "bigint",
+    "ttl_ms": "bigint",
+}
+_LIVE_NODE_COLUMNS: Final = {
+    "seq": "bigint",
+    "queue": "text",
+    "priority": "smallint",
+    "state": "smallint",
+    "due_ms": "bigint",
+    "expires_ms": "bigint",
+    "need": "integer",
+    "spare": "integer",
+    "leads": "smallint",
+    "is_join": "smallint",
+}
+_EDGE_COLUMNS: Final = {
+    "source": "bigint",
+    "target": "bigint",
+    "place": "bigint",
+    "what": "smallint",
+    "told": "smallint",
+}
+
+
+def _insert(table: str, types: Mapping[str, str]) -> str:
+    names = ", ".join(types)
+    return f"INSERT INTO {{{table}}} ({names}) SELECT {names} FROM {_unnest(types)}"
+
+
+#: What `many` is called with: an array for each column.
+WORKFLOW_TEXTS: Final[Mapping[str, str]] = {
+    "insert_node": _insert("job", _NODE_COLUMNS),
+    "enliven_node": _insert("live", _LIVE_NODE_COLUMNS),
+    "insert_edge": _insert("edge", _EDGE_COLUMNS),
+    "owe": _insert("owed", {"seq": "bigint"}),
+    "tell_one": f"""
+        UPDATE {{edge}} e SET told = 1
+        FROM {_unnest({"source": "bigint", "target": "bigint", "place": "bigint"})}
+        WHERE e.source = given.source AND e.told = 0 AND e.target = given.target AND e.place = given.place""",
+    "set_standing": f"""
+        UPDATE {{live}} l SET need = given.need, spare = given.spare
+        FROM {_unnest({"need": "integer", "spare": "integer", "seq": "bigint"})} WHERE l.seq = given.seq""",
+    "free": f"""
+        UPDATE {{live}} l SET state = given.state, due_ms = given.due_ms, expires_ms = given.expires_ms, need = 0
+        FROM {_unnest({"state": "smallint", "due_ms": "bigint", "expires_ms": "bigint", "seq": "bigint"})}
+        WHERE l.seq = given.seq""",
+}
+
 TEXTS: Final[Mapping[str, str]] = {
     "publish_one": _publish_one(
         priority="?",
@@ -105,7 +168,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "complete": f"""
         WITH ended AS (
             DELETE FROM {{live}} l USING {_unnest({"seq": "bigint", "receipt": "integer", "result": "bytea"})}
-            WHERE l.seq = given.seq AND l.receipt = given.receipt AND l.state = {{RUNNING}}
+            WHERE l.seq = given.seq AND l.receipt = given.receipt AND l.state = {{RUNNING}} AND l.leads = 0
             RETURNING l.seq, l.attempt, l.crashes, l.receipt, l.lease, given.result, l.progress, l.started_ms)
         INSERT INTO {{outcome}} ({{OUTCOME}})
         SELECT seq, {{SUCCEEDED}}, '', attempt + 1, crashes, receipt, receipt, lease, result, NULL, progress,
@@ -117,6 +180,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "put_back": f"""
         UPDATE {{live}} l SET {", ".join(f"{name} = given.{name}" for name in _WAITING_COLUMNS if name != "seq")}
         FROM {_unnest(_WAITING_COLUMNS)} WHERE l.seq = given.seq""",
+    **WORKFLOW_TEXTS,
     "request_cancel": f"""
         UPDATE {{live}} l SET cancelling = given.degree
         FROM {_unnest({"degree": "smallint", "seq": "bigint", "below": "smallint"})}
@@ -130,4 +194,5 @@ LOCKS: Final[Mapping[str, str]] = {
     "hold": "FOR SHARE",
     "free": "FOR UPDATE SKIP LOCKED",
     "free_live": "FOR UPDATE OF l SKIP LOCKED",
+    "free_outcome": "FOR UPDATE OF o SKIP LOCKED",
 }
