@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from treadle.brokers.redis import lookup, paging, setup
+from treadle.brokers.redis import lookup, paging, setup, workflows
 from treadle.brokers.redis.address import hide_password, parse_address
 from treadle.brokers.redis.client import Client
 from treadle.brokers.redis.consumer import RedisConsumer
-from treadle.brokers.redis.publishing import batches_of
+from treadle.brokers.redis.publishing import batches_of, require_known
 from treadle.brokers.redis.settling import CHUNK
 from treadle.brokers.redis.watch import RedisWatch
+from treadle.edges import Input
 from treadle.exceptions import ConfigurationError, LeaseLost, NotSupported
-from treadle.interfaces import Counts, Features, Filter, Page
+from treadle.interfaces import Counts, Features, Filter, NodePage, Page
 from treadle.job import Job, Record, State
 
 
@@ -44,7 +45,7 @@ class RedisBroker:
         if connection is not None:
             raise NotSupported("Redis cannot join a database transaction; publish through the outbox instead")
         for batch in batches_of(jobs):
-            self._client.call("publish", *batch)
+            require_known(self._client.call("publish", *batch))
 
     def get(self, ids: Sequence[str]) -> dict[str, Record]:
         """The records of those of `ids` that are known."""
@@ -63,7 +64,7 @@ class RedisBroker:
 
     def requeue(self, ids: Sequence[str]) -> list[str]:
         """Queue final and scheduled jobs; answers which."""
-        return self._for_each("requeue", ids)
+        return workflows.requeue(self._client, ids)
 
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove jobs that are not running; answers which."""
@@ -99,6 +100,32 @@ class RedisBroker:
     def move(self, source: str, target: str) -> int:
         """Move the waiting jobs of one queue to another, 500 a step; answers how many."""
         return 0 if source == target else self._in_steps("move", source, target)
+
+    # Workflows -------------------------------------------------------------------------------------
+
+    def inputs(self, id: str, *, after: int = -1, limit: int = 500) -> list[Input]:
+        """What became of the jobs that lead to this one, by their place."""
+        return workflows.inputs(self._client, id, after, limit)
+
+    def hold(self, gates: Sequence[str], ttl_s: float) -> set[str]:
+        """Keep gates shut for so long; answers those that are not blocked."""
+        return set(self._for_each("hold", gates, round(ttl_s * 1000)))
+
+    def open(self, gates: Sequence[str]) -> set[str]:
+        """Let gates need one less; answers those that were not blocked."""
+        return set(self._for_each("open", gates))
+
+    def nodes(self, workflow: str, *, limit: int = 500, cursor: str = "") -> NodePage:
+        """The jobs of a workflow and their edges, in the order of storing."""
+        return workflows.nodes(self._client, workflow, limit, cursor)
+
+    def progress(self, workflow: str) -> dict[State, int]:
+        """How many jobs of a workflow are in each state, 500 a step."""
+        return workflows.progress(self._client, workflow)
+
+    def restart(self, workflow: str) -> list[str]:
+        """Run a workflow again from where it did not succeed; answers what was queued."""
+        return workflows.restart(self._client, workflow)
 
     # Workers ---------------------------------------------------------------------------------------
 

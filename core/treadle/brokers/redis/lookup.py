@@ -42,8 +42,9 @@ def counts(client: Client) -> Counts:
             running=running[rows[at]],
             paused=bool(rows[at + 3]),
             oldest_ms=rows[at + 4],
+            blocked=rows[at + 5],
         )
-        for at in range(0, len(rows), 5)
+        for at in range(0, len(rows), 6)
     }
     final: dict[State, int] = {state: count for state, count in zip(FINAL_STATES, finals, strict=True) if count}
     open_leases = tuple(lease for lease, expiry in zip(ids, leases[1::2], strict=True) if expiry != b"0")

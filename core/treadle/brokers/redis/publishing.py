@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from treadle.brokers.redis.records import ON_LETTERS
 from treadle.brokers.redis.settling import CHUNK
-from treadle.exceptions import ConfigurationError, NotSupported
+from treadle.exceptions import ConfigurationError
 from treadle.job import MAX_ID_LENGTH, MAX_NAME_LENGTH, MAX_PRIORITY, MIN_PRIORITY, Job
 
 #: Above this a step is cut, so that one call fits well into its deadline.
@@ -39,12 +40,27 @@ def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
     return batches
 
 
+def require_known(answer: Any) -> None:
+    """Raise ConfigurationError if that is what the script answered: a job names another one that nobody knows."""
+    if isinstance(answer, list):
+        id, name = (text.decode() for text in answer)
+        raise ConfigurationError(f"job {id!r} leads to {name!r} or waits for it, which is not known: publish it first")
+
+
 def _with_all(job: Job) -> Arguments:
-    if job.waits_or_leads:
-        raise NotSupported(f"job {job.id!r} is a part of a workflow, which the Redis broker cannot keep yet")
     times = job.delay_ms, job.eta_ms, job.ttl_ms, job.expires_ms
     unusual = job.priority, job.options, *times, 1 if job.redeliver else 0
-    return [job.id, job.task, job.queue, job.payload, 1, *unusual]
+    kind = 2 if job.waits_or_leads else 1
+    flat: Arguments = [job.id, job.task, job.queue, job.payload, kind, *unusual]
+    if kind == 1:
+        return flat
+    flat += (job.need, job.spare, int(job.is_join), job.workflow, len(job.edges))
+    for edge in job.edges:
+        flat += (edge.target, edge.place, ON_LETTERS[edge.on], int(edge.grows))
+    flat.append(len(job.after))
+    for after in job.after:
+        flat += (after.source, after.place, ON_LETTERS[after.on])
+    return flat
 
 
 def _is_storable(job: Job) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from treadle.edges import On
 from treadle.job import Record, State
 
 #: The fields of a job's hash that make a record, in the order in which `to_record` expects them.
-FIELDS = ("t", "q", "p", "s", "z", "a", "c", "r", "y", "o", "v", "e", "g", "m", "d", "x", "b", "f", "l", "k")
+FIELDS = (
+    "t", "q", "p", "s", "z", "a", "c", "r", "y", "o", "v", "e", "g", "m", "d", "x", "b", "f", "l", "k", "W", "B",
+)  # fmt: skip
 
 STATES: dict[bytes, State] = {
     b"d": "scheduled",
@@ -18,6 +21,8 @@ STATES: dict[bytes, State] = {
     b"f": "failed",
     b"c": "cancelled",
 }
+ON_LETTERS: dict[On, str] = {"success": "s", "failure": "f", "end": "e"}
+ON_WORDS: dict[str, On] = {letter: on for on, letter in ON_LETTERS.items()}
 LETTERS: dict[State, str] = {state: letter.decode() for letter, state in STATES.items()}
 
 
@@ -25,7 +30,7 @@ def to_record(job_id: str, fields: Sequence[bytes | None]) -> Record | None:
     """The record of a job from the values of `FIELDS`; None if there is no such job."""
     values = [value or b"" for value in fields]
     task, queue, priority, state, reason, attempt, crashes, receipt, payload, options = values[:10]
-    result, error, progress, created, due, expires, started, finished, lease, cancelling = values[10:]
+    result, error, progress, created, due, expires, started, finished, lease, cancelling, workflow, join = values[10:]
     if not state:
         return None
     return Record(
@@ -50,4 +55,6 @@ def to_record(job_id: str, fields: Sequence[bytes | None]) -> Record | None:
         finished_ms=int(finished or 0),
         lease=lease.decode(),
         cancelling=cancelling.decode(),
+        workflow=workflow.decode(),
+        is_join=bool(join),
     )

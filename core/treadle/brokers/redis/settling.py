@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from treadle.settlement import Cancel, Complete, Fail, Release, Settlement
+from treadle.settlement import Cancel, Complete, Fail, Release, Replace, Settlement
 
 #: The most jobs one script call handles: a script holds up everybody, so it must be short.
 CHUNK = 500
@@ -26,6 +26,8 @@ def to_arguments(settlements: Sequence[Settlement]) -> list[str | bytes | int]:
             flat += ("F", delivery.id, delivery.key, delivery.receipt, settlement.reason, settlement.error)
         elif isinstance(settlement, Cancel):
             flat += ("C", delivery.id, delivery.key, delivery.receipt, settlement.reason, settlement.error)
+        elif isinstance(settlement, Replace):
+            flat += ("P", delivery.id, delivery.key, delivery.receipt, settlement.source, settlement.gate)
         elif isinstance(settlement, Release):
             flat += ("R", delivery.id, delivery.key, delivery.receipt, int(settlement.suspect))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from treadle.brokers.sql import keeping
+from treadle.brokers.sql import keeping, telling
 from treadle.brokers.sql.rows import REVOKE, RUNNING, SCHEDULED, STATE_NAMES, TERMINATE, Live, cancelled
 from treadle.brokers.sql.store import Transaction
 from treadle.job import State
@@ -31,6 +31,9 @@ def cancel(transaction: Transaction, ids: Sequence[str], *, terminate: bool) -> 
 def requeue(transaction: Transaction, ids: Sequence[str]) -> list[str]:
     """Queue final and scheduled jobs now; answers their ids."""
     sql, now_ms = transaction.sql, transaction.now_ms
+    # What an end before still means to others comes first: it is forgotten with the end.
+    while not telling.tell_owed(transaction):
+        pass
     live, ended = _find(transaction, ids)
     final = {row.seq: row.id for row in ended if not row.is_join}
     scheduled = {row.seq: row.id for row in live if row.state == SCHEDULED}

@@ -1,4 +1,4 @@
--- needs: clock jobs wake leases recovery
+-- needs: clock jobs wake telling leases recovery
 -- ARGV: lease, reason, error, guilty id or '', max crashes, ids of suspects.
 -- Gives back at most 500 jobs; answers {1 if some are left, ids given back}.
 local lease, reason, guilty = ARGV[1], ARGV[2], ARGV[4]
@@ -21,4 +21,5 @@ for _, id in ipairs(call('HRANDFIELD', P .. 'held:' .. lease, 500)) do
 end
 local left = call('EXISTS', P .. 'held:' .. lease)
 close_if_empty(lease)
+tell_targets()
 return { left, back }

@@ -1,4 +1,4 @@
--- needs: clock jobs
+-- needs: clock jobs wake telling
 -- ARGV: 'revoke' or 'terminate', ids. Answers id, state, id, state ...
 local states = {}
 for i = 2, #ARGV do
@@ -23,4 +23,5 @@ for i = 2, #ARGV do
     states[#states + 1] = STATES[state]
   end
 end
+tell_targets()
 return states

@@ -1,5 +1,5 @@
 -- needs: clock jobs
--- Answers {queue, queued, scheduled, paused, age of the oldest queued job in ms, ...} over all queues.
+-- Answers {queue, queued, scheduled, paused, age of the oldest queued job in ms, blocked, ...} over all queues.
 
 -- The oldest of a queue is the first of one of its priorities: there are at most 201 to look at.
 local function oldest(queue)
@@ -22,5 +22,6 @@ for _, queue in ipairs(call('SMEMBERS', P .. 'queues')) do
   rows[n + 3] = call('ZCARD', P .. 'delayed:' .. queue)
   rows[n + 4] = call('SISMEMBER', P .. 'paused', queue)
   rows[n + 5] = oldest(queue)
+  rows[n + 6] = call('ZCARD', P .. 'blocked:' .. queue)
 end
 return rows

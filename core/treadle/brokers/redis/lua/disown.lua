@@ -1,4 +1,4 @@
--- needs: clock jobs wake leases
+-- needs: clock jobs wake telling leases
 -- ARGV: lease, new epoch, ids the child has. Takes back what was claimed under the lease without its child
 -- ever hearing of it (the answer was lost), and bars claims of older epochs that are still on their way.
 local lease = ARGV[1]
@@ -27,4 +27,5 @@ for _, id in ipairs(call('HKEYS', P .. 'held:' .. lease)) do
     returned = returned + 1
   end
 end
+tell_targets()
 return returned

@@ -1,4 +1,4 @@
--- needs: clock jobs wake leases
+-- needs: clock jobs wake telling leases
 -- Settles deliveries, then claims the next ones.
 -- ARGV: lease, epoch, limit, idle, number of queues, the queues; then the settlements, each
 -- beginning with kind, id, key (the sequence: the same id may have been deleted and published again), receipt:
@@ -7,12 +7,13 @@
 --   C reason error            cancel
 --   R suspect                 release
 --   T delay error given payload options queue priority     retry; `given` is a string of p o q i
+--   P source gate             replace
 -- Answers {0 or LOST, SUSPECTS_WAIT, TOOK_SUSPECT, OTHER_EPOCH; ms to the next due time or -1; refused ids;
 --          {queue, {WIDTH values a delivery}, queue, ...}}
 local LOST, SUSPECTS_WAIT, TOOK_SUSPECT, OTHER_EPOCH = 1, 2, 3, 4
 local WIDTH = 10
 local lease, epoch, limit, idle, queue_count = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
-local LENGTH = { S = 5, F = 6, C = 6, R = 5, T = 11 }
+local LENGTH = { S = 5, F = 6, C = 6, R = 5, T = 11, P = 6 }
 
 -- What the settlements change in sorted sets and held hashes, written in one command per key.
 local adds, removals = {}, {}
@@ -41,6 +42,9 @@ local function complete(key, id, result, attempt, rare)
   end
   if rare[2] then
     tell(rare[2], id)
+  end
+  if rare[4] then
+    ENDED[#ENDED + 1] = id
   end
 end
 
@@ -87,6 +91,28 @@ local function release(key, id, suspect)
   wake(at[1])
 end
 
+-- Lets the end of another job be this one's, and opens the gate before that one.
+local function replace(key, id, source, gate)
+  if call('EXISTS', JOB .. source) == 0 then
+    finish(id, 'f', 'skipped')
+    return
+  end
+  call('HDEL', key, 'j', 'J', 'u', 'e')
+  call('HSET', key, 's', 'b', 'B', 2, 'N', 1, 'M', 0, 'F', 1, 'G', 0)
+  lead(source, RESULT_PLACE .. ' s ' .. id)
+  open_gate(gate)
+end
+
+-- Ends a job that was to be replaced and is cancelled, and what was to replace it.
+local function revoke_both(id, gate)
+  finish(id, 'c', 'revoked')
+  local f = call('HMGET', JOB .. gate, 's', 'q')
+  if f[1] == 'b' then
+    pull(gate, 'b', f[2])
+    finish(gate, 'c', 'revoked')
+  end
+end
+
 -- Carries out the settlement at ARGV[i] of a job that runs under the lease `holder`.
 local function settle(i, key, holder, rare)
   local kind, id, receipt, first, second = ARGV[i], ARGV[i + 1], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
@@ -107,6 +133,13 @@ local function settle(i, key, holder, rare)
       finish(id, 'c', 'revoked', second)
     else
       retry(key, id, tonumber(first), second, i + 6)
+    end
+  elseif kind == 'P' then
+    call('HSET', key, 'i', 1, 'a', attempt, 'R', receipt)
+    if cancelling then
+      revoke_both(id, second)
+    else
+      replace(key, id, first, second)
     end
   else
     call('HSET', key, 'R', receipt)
@@ -129,7 +162,7 @@ local function settle_all()
       local held = P .. 'held:' .. f[3]
       removals[held] = removals[held] or {}
       table.insert(removals[held], id)
-      settle(i, key, f[3], f[5] and call('HMGET', key, 'a', 'w', 'k') or NOTHING)
+      settle(i, key, f[3], f[5] and call('HMGET', key, 'a', 'w', 'k', 'L') or NOTHING)
     elseif not (same and ((f[1] ~= 'r' and f[2] == receipt) or call('HGET', key, 'R') == receipt)) then
       refused[#refused + 1] = id
     end
@@ -255,7 +288,9 @@ local function open_queues()
   return open, suspects
 end
 
+tell_owed()
 settle_all()
+tell_targets()
 if limit == 0 then
   return { 0, -1, refused, {} }
 end
@@ -278,5 +313,9 @@ else
 end
 if #held > 0 then
   call('HSET', P .. 'held:' .. lease, unpack(held))
+end
+tell_targets()
+if call('EXISTS', P .. 'owed') == 1 then
+  next_due = now
 end
 return { status, next_due and math.max(0, next_due - now) or -1, refused, answer }

@@ -1,18 +1,22 @@
--- needs: clock jobs
--- ARGV: queue. Removes at most 500 of its waiting jobs; answers how many.
-local removed = 0
+-- needs: clock jobs wake telling keeping
+-- ARGV: queue. Removes at most 500 of its waiting jobs, or cancels them if others wait for them; answers how many.
+local done = 0
 for _, kind in ipairs({ 'q:', 'suspects:', 'delayed:' }) do
-  local popped = call('ZPOPMIN', P .. kind .. ARGV[1], 500 - removed)
+  local popped = call('ZPOPMIN', P .. kind .. ARGV[1], 500 - done)
   for i = 1, #popped, 2 do
     local id = popped[i]
-    local watches = call('HGET', JOB .. id, 'w')
-    call('DEL', JOB .. id)
-    call('ZREM', P .. 'all', id)
-    if watches then
-      tell(watches, id)
+    local f = call('HMGET', JOB .. id, 'w', 'W', 'L', 'B')
+    if is_awaited(id, f[3]) then
+      finish(id, 'c', 'revoked')
+    else
+      forget(id, f[2], f[3], f[4])
+      if f[1] then
+        tell(f[1], id)
+      end
     end
   end
-  removed = removed + #popped / 2
-  if removed >= 500 then break end
+  done = done + #popped / 2
+  if done >= 500 then break end
 end
-return removed
+tell_targets()
+return done

@@ -1,11 +1,14 @@
 -- needs: clock jobs wake
--- ARGV: ids. Answers those that were queued.
+-- ARGV: ids. Answers those that were queued; or 0 if something is still owed, which must come first.
+if call('EXISTS', P .. 'owed') == 1 then
+  return 0
+end
 local queued = {}
 for _, id in ipairs(ARGV) do
   local key = JOB .. id
-  local f = call('HMGET', key, 's', 'q', 'n', 'p', 'r')
+  local f = call('HMGET', key, 's', 'q', 'n', 'p', 'r', 'B', 'L')
   local state = f[1]
-  if state == 'd' or FINAL[state] then
+  if state == 'd' or (FINAL[state] and not f[6]) then
     pull(id, state, f[2])
     if state ~= 'd' then
       -- Without its expiry: whoever asks for it now wants it to run.
@@ -13,6 +16,10 @@ for _, id in ipairs(ARGV) do
       if f[5] then
         -- A repeated settlement of the ended run must still be known for one.
         call('HSET', key, 'R', f[5])
+      end
+      if f[7] then
+        -- Those that waited for it have been told of its end, and are not told again.
+        call('HSET', key, 'U', f[7] == '+' and call('LLEN', P .. 'edges:' .. id) or 1)
       end
     end
     call('HSET', key, 's', 'q')

@@ -5,7 +5,8 @@
 --   m made  d due  x expires  b began  f finished (all in ms)
 --   e error  v value  g progress  k cancelling  u suspect  j verdict  J reason of the verdict
 --   w watches waiting for its end
---   i "1": something uncommon has happened to it, so a x c k u j w must be looked at
+--   i "1": something uncommon has happened to it, so a x c k u j w L must be looked at
+-- Fields of jobs that wait for others, or lead to them: see telling.lua
 local STATES = {
   d = 'scheduled', b = 'blocked', q = 'queued', r = 'running', s = 'succeeded', f = 'failed', c = 'cancelled',
 }
@@ -19,18 +20,24 @@ local function tell(watches, id)
   end
 end
 
+-- Ids of jobs that have ended in this script, and lead to others.
+local ENDED = {}
+
 -- Ends a job that stands in no queue and under no lease any more.
 local function finish(id, state, reason, err)
   local key = JOB .. id
-  local watches = call('HGET', key, 'w')
+  local f = call('HMGET', key, 'w', 'L')
   call('HSET', key, 's', state, 'z', reason, 'f', NOW)
   if err and err ~= '' then
     call('HSET', key, 'e', err)
   end
   call('HDEL', key, 'd', 'j', 'J', 'u', 'w')
   call('ZADD', P .. 'final:' .. state, NOW_US, id)
-  if watches then
-    tell(watches, id)
+  if f[1] then
+    tell(f[1], id)
+  end
+  if f[2] then
+    ENDED[#ENDED + 1] = id
   end
 end
 
@@ -42,6 +49,9 @@ local function pull(id, state, queue)
     if call('ZREM', P .. 'q:' .. queue, id) == 0 then
       call('ZREM', P .. 'suspects:' .. queue, id)
     end
+  elseif state == 'b' then
+    call('ZREM', P .. 'blocked:' .. queue, id)
+    call('ZREM', P .. 'gates', id)
   elseif FINAL[state] then
     call('ZREM', P .. 'final:' .. state, id)
   end

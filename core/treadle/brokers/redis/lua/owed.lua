@@ -1,0 +1,4 @@
+-- needs: clock jobs wake telling
+-- Goes on telling what is owed; answers how many jobs still owe.
+tell_owed()
+return call('LLEN', P .. 'owed')
