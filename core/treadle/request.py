@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from treadle.interfaces import Broker
     from treadle.task import Task
 
+#: Made once: `json.dumps` makes an encoder for each call that asks for anything unusual.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _DIRECT_CALL = Delivery("", "", b"", "", 0, b"", 0, 0, 0, False, b"", 0)
 
 
@@ -268,7 +270,7 @@ def encode_options(options: Mapping[str, Any]) -> bytes:
     """
     kept = {name: value for name, value in options.items() if value is not None}
     try:
-        return json.dumps(kept, separators=(",", ":"), allow_nan=False).encode() if kept else b""
+        return _encode(kept).encode() if kept else b""
     except (TypeError, ValueError) as error:
         raise SerializationError(
             f"headers and options travel as plain JSON (text, numbers, lists, objects): {error}"

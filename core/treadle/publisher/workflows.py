@@ -11,14 +11,15 @@ from treadle import signals
 from treadle.edges import After
 from treadle.exceptions import ChordError, ConfigurationError
 from treadle.job import Job, new_id
+from treadle.publisher.checks import checked_id
 from treadle.publisher.holding import HOLD_S, Hold
 from treadle.publisher.publisher import Call, announce_published, announced, in_thread, is_composed
-from treadle.request import encode_options
+from treadle.request import encode_options, running_request
 from treadle.result import AsyncResult, GroupResult
 from treadle.serialization.failure import encode_failure
 from treadle.workflows.graph import Feeding, Handle, Node, Plan
 from treadle.workflows.group import Feed
-from treadle.workflows.plan import frozen, plan, plan_members, read_feeds
+from treadle.workflows.plan import frozen, plan_members, plan_own, read_feeds
 from treadle.workflows.signature import Signature
 from treadle.workflows.stages import MOST_NODES, gate_of, staged
 
@@ -69,7 +70,7 @@ class Workflows:
         in_transaction = terms.get("connection") is not None or terms.get("session") is not None
         if in_transaction:
             read_feeds(whole)
-        planned = plan(whole)
+        planned = plan_own(whole)
         if planned.handle is None:
             return None
         result = self._result(planned.handle)
@@ -122,7 +123,7 @@ class Workflows:
         """Publish what is to replace the job that runs, behind a gate; the ids of its end and of the gate."""
         whole = Signature.from_dict(signature, self._app).clone()
         read_feeds(whole)
-        planned = plan(whole)
+        planned = plan_own(whole)
         if planned.handle is None:
             raise ConfigurationError("replace() with an empty chain: there is nothing to run in the place of this job")
         gate = gate_of(new_id())
@@ -198,10 +199,8 @@ class Workflows:
         """Store nodes as jobs, in one call of the broker."""
         known = {*joins, *(node.id for node in nodes if node.call is None and node.input in ("list", "outcomes"))}
         calls = [(node, self._call(node, workflow, known)) for node in nodes]
-        jobs = [
-            self._join(node, workflow, hold_s) if call is None else self._app.publisher.job(call)
-            for node, call in calls
-        ]
+        job_of = self._job_maker()
+        jobs = [self._join(node, workflow, hold_s) if call is None else job_of(call) for node, call in calls]
         jobs = [_placed(job, node, workflow) for job, (node, _) in zip(jobs, calls, strict=True)]
         if signals.before_task_publish.has_receivers:
             jobs = [job if call is None else announced(job, call) for job, (_, call) in zip(jobs, calls, strict=True)]
@@ -219,12 +218,28 @@ class Workflows:
         for edge in node.edges:
             if edge.target in joins and edge.place >= 0 and edge.on != "failure":
                 place["group"], place["group_index"] = edge.target, edge.place
-        options = {name: value for name, value in signature.options.items() if name not in _PLANNED}
+        options = signature.options
+        if not _PLANNED.isdisjoint(options):
+            options = {name: value for name, value in options.items() if name not in _PLANNED}
         task = self._app.tasks.get(signature.task)
         if task is not None and task.check is not None and node.input != "error":
             # What it takes from the job before stands in front, and is not there yet.
             task.check(*([None] if node.input else []), *signature.args, **signature.kwargs)
         return Call(signature.task, tuple(signature.args), dict(signature.kwargs), options, task, place)
+
+    def _job_maker(self) -> Callable[[Call], Job]:
+        """What makes a job of a call: the long way, or for calls that say nothing of their own, the usual one."""
+        publisher = self._app.publisher
+        if self._app.routes or running_request() is not None:
+            return publisher.job
+
+        def job_of(call: Call) -> Job:
+            if len(call.options) > 1 or "task_id" not in call.options:
+                return publisher.job(call)
+            usual = publisher.job(call._replace(options={}))
+            return usual._replace(id=checked_id(call.options["task_id"]), options=encode_options(call.place))
+
+        return job_of
 
     def _join(self, node: Node, workflow: str, hold_s: float) -> Job:
         conf = self._app.conf
@@ -262,7 +277,7 @@ class Workflows:
             call = self._app.publisher.call_by_name(whole.task, whole.args, whole.kwargs, whole.options)
             return self._app.run_eagerly(self._app.publisher.job(call), throw=throw)
         read_feeds(whole)
-        planned = plan(whole)
+        planned = plan_own(whole)
         if planned.handle is None:
             return None
         jobs: list[Job] = []

@@ -26,7 +26,11 @@ def plan(signature: Signature, *, draw_id: Callable[[], str] = new_id) -> Plan:
 
     Raises ConfigurationError for what cannot be carried out: a chord without a body, a join of more than there are.
     """
-    whole = signature.clone()
+    return plan_own(signature.clone(), draw_id=draw_id)
+
+
+def plan_own(whole: Signature, *, draw_id: Callable[[], str] = new_id) -> Plan:
+    """The same, of a signature that nobody else has: it becomes a part of the plan."""
     freeze(whole, None, draw_id)
     layout = _Layout(draw_id)
     end = layout.lay(whole, None, {})
@@ -109,12 +113,14 @@ class _Layout:
                 return self._call(signature, before, defaults)
 
     def _call(self, signature: Signature, before: Node | None, defaults: Mapping[str, Any]) -> Node:
-        call = signature.replace(options={**defaults, **signature.options})
-        node = Node(_id_of(call), call)
+        if defaults:
+            signature["options"] = {**defaults, **signature.options}
+        node = Node(_id_of(signature), signature)
         if before is not None:
-            node.input = "" if call.immutable else "value"
+            node.input = "" if signature.immutable else "value"
             node.wait_for([(before, 0)], "success")
-        self._wait_for_named(node, call.options.pop("after", None))
+        if "after" in signature.options:
+            self._wait_for_named(node, signature.options.pop("after"))
         self.nodes.append(node)
         self._links(signature, node, [node])
         return node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from treadle.current import current_app_object
 from treadle.exceptions import ConfigurationError
@@ -86,22 +86,26 @@ class Signature(dict[str, Any]):
     @property
     def task(self) -> str:
         """The name of the task."""
-        return cast("str", self["task"])
+        task: str = self["task"]
+        return task
 
     @property
     def args(self) -> list[Any]:
         """Positional arguments."""
-        return cast("list[Any]", self["args"])
+        args: list[Any] = self["args"]
+        return args
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments."""
-        return cast("dict[str, Any]", self["kwargs"])
+        kwargs: dict[str, Any] = self["kwargs"]
+        return kwargs
 
     @property
     def options(self) -> dict[str, Any]:
         """Call options, as `apply_async` takes them."""
-        return cast("dict[str, Any]", self["options"])
+        options: dict[str, Any] = self["options"]
+        return options
 
     @property
     def immutable(self) -> bool:
@@ -111,7 +115,8 @@ class Signature(dict[str, Any]):
     @property
     def id(self) -> str | None:
         """The id of its job, once it is frozen."""
-        return cast("str | None", self.options.get("task_id"))
+        id: str | None = self.options.get("task_id")
+        return id
 
     def parts(self) -> Iterable[Signature]:
         """The signatures that it is made of; none for the call of a task."""
@@ -121,14 +126,18 @@ class Signature(dict[str, Any]):
 
     def clone(self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Self:
         """A copy with more arguments in front, and keyword arguments and options merged in."""
-        more_args, more_kwargs = ((), {}) if self.immutable else (args or (), kwargs or {})
-        copy = cast("Self", type(self).revived(self, self.own_app))
-        copy["args"] = [*more_args, *self.args]
-        copy["kwargs"] = {**self.kwargs, **more_kwargs}
-        copy["options"] = {**self.options, **options}
-        for links in {"link", "link_error"} & copy.options.keys():
-            # The copy may be linked to more.
-            copy.options[links] = as_list(copy.options[links])
+        # By hand, since a call of thousands is cloned member by member.
+        copy = self.__class__.__new__(self.__class__)
+        copy.update(self)
+        copy.own_app = self.own_app
+        takes = not self["immutable"]
+        copy["args"] = [*args, *self["args"]] if args and takes else list(self["args"])
+        copy["kwargs"] = {**self["kwargs"], **kwargs} if kwargs and takes else dict(self["kwargs"])
+        copy["options"] = chosen = {**self["options"], **options}
+        for links in ("link", "link_error"):
+            if links in chosen:
+                # The copy may be linked to more.
+                chosen[links] = as_list(chosen[links])
         return copy
 
     def replace(

@@ -8,33 +8,109 @@ local count = tonumber(ARGV[1])
 local seq = call('INCRBY', P .. 'seq', ARGV[1]) - count
 
 -- What many jobs add to each sorted set, written in one command per key.
-local standing, queues, index, stored = {}, {}, {}, 0
+local standing_in, queues, stored = {}, {}, 0
 local state, where, score, number
+local function stand(key, at, member)
+  local places = standing_in[key]
+  if not places then
+    places = {}
+    standing_in[key] = places
+  end
+  local n = #places
+  places[n + 1], places[n + 2] = at, member
+end
 
--- Writes the unusual values of a job, which begin at ARGV[i], and tells where it stands by them.
-local function heed(key, queue, i)
+-- The fields of the job that is being written, beyond those that every job has.
+local fields
+local function put(name, value)
+  local n = #fields
+  fields[n + 1], fields[n + 2] = name, value
+end
+
+-- Notes the unusual values of a job, which begin at ARGV[i], and where it stands by them. A job that is to wait for
+-- others has its terms only when it is free.
+local function heed(queue, i, is_blocked)
   local priority, options, delay, eta, ttl, expires, redeliver = unpack(ARGV, i, i + 6)
   if priority ~= '0' then
     score = place(seq, priority)
-    call('HSET', key, 'p', priority)
+    put('p', priority)
   end
   local due = math.max(delay == '0' and 0 or now + delay, tonumber(eta))
-  if due > now then
+  if is_blocked then
+    if delay ~= '0' then put('D', delay) end
+    if eta ~= '0' then put('E', eta) end
+    if ttl ~= '0' then put('T', ttl) end
+    ttl = '0'
+  elseif due > now then
     state, where, score = 'd', P .. 'delayed:' .. queue, due
-    call('HSET', key, 'd', due)
+    put('d', due)
   end
   if options ~= '' then
-    call('HSET', key, 'o', options)
+    put('o', options)
   end
-  if ttl ~= '0' or expires ~= '0' then
-    local ends = tonumber(expires)
-    if ttl ~= '0' and (ends == 0 or now + ttl < ends) then
-      ends = now + ttl
-    end
-    call('HSET', key, 'i', 1, 'x', ends)
+  local ends = tonumber(expires)
+  if ttl ~= '0' and (ends == 0 or now + ttl < ends) then
+    ends = now + ttl
+  end
+  if ends > 0 then
+    put('i', 1)
+    put('x', ends)
   end
   if redeliver ~= '1' then
-    call('HSET', key, 'h', 0)
+    put('h', 0)
+  end
+  return ends
+end
+
+-- What is to be done once all jobs stand where they belong.
+local done, waiting = {}, {}
+
+-- Notes the edges of a new job, from ARGV[i] on.
+local function draw_edges(id, i, edges)
+  if edges > 0 then
+    put('i', 1)
+    put('L', edges == 1 and ARGV[i + 1] .. ' ' .. ARGV[i + 2] .. ' ' .. ARGV[i] or '+')
+  end
+  for at = i, i + 4 * edges - 1, 4 do
+    local target, at_place, on, grows = unpack(ARGV, at, at + 3)
+    if edges > 1 then
+      call('RPUSH', P .. 'edges:' .. id, at_place .. ' ' .. on .. ' ' .. target)
+    end
+    stand(P .. 'sources:' .. target, at_place, at_place .. ' ' .. on .. ' ' .. id)
+    if grows == '1' and call('HGET', JOB .. target, 's') == 'b' then
+      call('HINCRBY', JOB .. target, 'N', 1)
+      call('HINCRBY', JOB .. target, 'F', 1)
+    end
+  end
+end
+
+-- Notes the place of a job in its workflow, from ARGV[i] on.
+local function take_place(id, queue, i, ends)
+  local need, spare, is_join, workflow, edges = unpack(ARGV, i, i + 4)
+  if workflow ~= '' then
+    put('W', workflow)
+    stand(P .. 'workflow:' .. workflow, number, id)
+  end
+  if is_join == '1' then
+    put('B', 1)
+  end
+  if need ~= '0' then
+    put('N', need)
+    put('M', spare)
+    put('F', need)
+    put('G', spare)
+    state, where, score = 'b', is_join ~= '1' and P .. 'blocked:' .. queue, number
+    if is_join == '1' and ends > 0 then
+      stand(P .. 'gates', ends, id)
+    end
+  elseif is_join == '1' then
+    state, where = 's', nil
+    done[#done + 1] = id
+  end
+  draw_edges(id, i + 5, tonumber(edges))
+  local after = i + 5 + 4 * edges
+  for at = after + 1, after + 3 * ARGV[after], 3 do
+    waiting[#waiting + 1] = { ARGV[at], ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ' ' .. id }
   end
 end
 
@@ -72,59 +148,34 @@ local function unknown_name()
   end
 end
 
--- What is to be done once all jobs stand where they belong.
-local done, waiting = {}, {}
-
--- Writes how a job waits for others, whose terms begin when it is free.
-local function block(key, id, queue, i, need, spare, is_join)
-  local delay, eta, ttl, expires = unpack(ARGV, i + 7, i + 10)
-  state, where, score = 'b', nil, number
-  call('HSET', key, 'N', need, 'M', spare, 'F', need, 'G', spare)
-  call('HDEL', key, 'd')
-  if is_join then
-    local ends = call('HGET', key, 'x')
-    if ends then
-      call('ZADD', P .. 'gates', ends, id)
-    end
+local function store(i)
+  local id, task, queue, payload, kind = unpack(ARGV, i, i + 4)
+  local key = JOB .. id
+  if call('HSETNX', key, 'n', number) == 0 then
     return
   end
-  where = P .. 'blocked:' .. queue
-  if delay ~= '0' then call('HSET', key, 'D', delay) end
-  if eta ~= '0' then call('HSET', key, 'E', eta) end
-  if ttl ~= '0' then
-    call('HSET', key, 'T', ttl)
-    call('HDEL', key, 'x')
-    if expires ~= '0' then call('HSET', key, 'x', expires) end
-  end
-end
-
--- Writes the place of a job in its workflow, from ARGV[i + 12] on, and draws its edges.
-local function take_place(key, id, queue, i)
-  local need, spare, is_join, workflow, edges = unpack(ARGV, i + 12, i + 16)
-  if workflow ~= '' then
-    call('HSET', key, 'W', workflow)
-    call('ZADD', P .. 'workflow:' .. workflow, number, id)
-  end
-  if is_join == '1' then
-    call('HSET', key, 'B', 1)
-  end
-  if tonumber(need) > 0 then
-    block(key, id, queue, i, need, spare, is_join == '1')
-  elseif is_join == '1' then
-    state, where = 's', nil
-    done[#done + 1] = id
-  end
-  local after = i + 17 + 4 * edges
-  for at = i + 17, after - 1, 4 do
-    local target, at_place, on, grows = unpack(ARGV, at, at + 3)
-    lead(id, at_place .. ' ' .. on .. ' ' .. target)
-    if grows == '1' and call('HGET', JOB .. target, 's') == 'b' then
-      call('HINCRBY', JOB .. target, 'N', 1)
-      call('HINCRBY', JOB .. target, 'F', 1)
+  stored = stored + 1
+  state, where, score = 'q', P .. 'q:' .. queue, number
+  queues[queue] = true
+  if kind == '0' then
+    call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state, 'm', NOW)
+  else
+    fields = { 't', task, 'q', queue, 'y', payload, 'm', NOW }
+    local ends = heed(queue, i + 5, kind == '2' and ARGV[i + 12] ~= '0' and ARGV[i + 14] ~= '1')
+    if kind == '2' then
+      take_place(id, queue, i + 12, ends)
     end
+    put('s', state)
+    call('HSET', key, unpack(fields))
   end
-  for at = after + 1, after + 3 * ARGV[after], 3 do
-    waiting[#waiting + 1] = { ARGV[at], ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ' ' .. id }
+  if count == 1 and kind ~= '2' then
+    call('ZADD', where, score, id)
+    call('ZADD', P .. 'all', number, id)
+  else
+    if where then
+      stand(where, score, id)
+    end
+    stand(P .. 'all', number, id)
   end
 end
 
@@ -134,46 +185,15 @@ if unknown then
 end
 local i = 2
 while i <= #ARGV do
-  local id, task, queue, payload, kind = unpack(ARGV, i, i + 4)
-  local key = JOB .. id
   seq = seq + 1
   number = string.format('%.0f', seq)
-  if call('HSETNX', key, 'n', number) == 1 then
-    stored = stored + 1
-    state, where, score = 'q', P .. 'q:' .. queue, number
-    if kind ~= '0' then
-      heed(key, queue, i + 5)
-    end
-    if kind == '2' then
-      take_place(key, id, queue, i)
-    end
-    call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state, 'm', NOW)
-    queues[queue] = true
-    if not where then
-      call('ZADD', P .. 'all', number, id)
-    elseif count == 1 then
-      call('ZADD', where, score, id)
-      call('ZADD', P .. 'all', number, id)
-    else
-      local places = standing[where]
-      if not places then
-        places = {}
-        standing[where] = places
-      end
-      places[#places + 1] = score
-      places[#places + 1] = id
-      index[#index + 1] = number
-      index[#index + 1] = id
-    end
-  end
+  store(i)
   i = behind(i)
 end
-
-for key, places in pairs(standing) do
-  call('ZADD', key, unpack(places))
-end
-if #index > 0 then
-  call('ZADD', P .. 'all', unpack(index))
+for key, places in pairs(standing_in) do
+  for at = 1, #places, 4000 do
+    call('ZADD', key, unpack(places, at, math.min(at + 3999, #places)))
+  end
 end
 for queue in pairs(queues) do
   call('SADD', P .. 'queues', queue)
