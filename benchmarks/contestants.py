@@ -24,6 +24,8 @@ class Contestant(NamedTuple):
     share: Mapping[str, float]
     #: The pools in which it runs many jobs at a time.
     pools: tuple[str, ...] = ()
+    #: Whether it has chords.
+    chords: bool = False
 
     @property
     def module(self) -> str:
@@ -38,6 +40,7 @@ CONTESTANTS = (
         ("import treadle", "from treadle import Treadle"),
         share={"redis": 1, "redis-aof": 1, "postgres": 1, "sqlite": 1},
         pools=("threads", "asyncio"),
+        chords=True,
     ),
     Contestant(
         "celery",
@@ -45,6 +48,7 @@ CONTESTANTS = (
         ("import celery", "from celery import Celery"),
         share={"redis": 1 / 8},
         pools=("threads",),
+        chords=True,
     ),
     Contestant(
         "dramatiq",
@@ -59,6 +63,7 @@ CONTESTANTS = (
         ("import huey", "from huey import RedisHuey"),
         share={"redis": 1 / 2, "sqlite": 1 / 4},
         pools=("threads",),
+        chords=True,
     ),
     Contestant("rq", ("rq>=2",), ("import rq", "from rq import Queue"), share={"redis": 1 / 80}),
     Contestant(

@@ -51,7 +51,7 @@ def _backlog(name: str, store: Store, given: argparse.Namespace) -> None:
 
 def _delayed(name: str, store: Store, given: argparse.Namespace) -> None:
     (ours,) = contestants_named([])
-    sizes = Sizes(given.jobs, calls=0, round_trips=given.round_trips, sleeps=0, idle_s=given.idle_s)
+    sizes = Sizes(given.jobs, calls=0, round_trips=given.round_trips, sleeps=0, idle_s=given.idle_s, chord=0)
     bench = Bench(Environment(ours, CACHE.expanduser()), store, 1.0, sizes)
     figures = ("PSS in MiB", "RSS in MiB", "idle CPU in %", "round trip p50, ms", "no-op drain, jobs/s")
     print(f"\n| {name}: delayed jobs | {' | '.join(figures)} |\n| ---: {'| ---: ' * len(figures)}|")

@@ -33,7 +33,7 @@ class Options(NamedTuple):
 def read_options(arguments: Sequence[str]) -> Options:
     """The options; ends the program with a usage message for wrong ones."""
     given = _parser().parse_args(arguments)
-    sizes = Sizes(given.jobs, given.calls, given.round_trips, given.sleeps, given.idle_s)
+    sizes = Sizes(given.jobs, given.calls, given.round_trips, given.sleeps, given.idle_s, given.chord)
     return Options(
         sessions=chosen(given.only, SESSION_NAMES, "--only"),
         # Which peers there are is asked later, so that the message can name the nearest one.
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--calls", type=int, default=5_000, help="jobs to enqueue one by one (default: %(default)s)")
     add("--round-trips", type=int, default=200, help="calls that wait for their result (default: %(default)s)")
     add("--sleeps", type=int, default=2_000, help="jobs of 50 ms to run, 100 at a time (default: %(default)s)")
+    add("--chord", type=int, default=1_000, help="members of a chord (default: %(default)s)")
     add("--idle-s", type=float, default=4.0, help="seconds to watch an idle worker (default: %(default)s)")
     add("--repeat", type=int, default=3, help="rounds; in each everybody has a turn (default: %(default)s)")
     add("--cache", type=Path, default=CACHE, help="where peers are installed (default: %(default)s)")

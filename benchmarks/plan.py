@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from benchmarks.contestants import Contestant
 
 #: What one turn measures: `enqueue` one by one; `drain` also publishes in bulk; `idle` also waits for results;
-#: `sleeps` are jobs that wait, 100 at a time.
-SESSION_NAMES = ("enqueue", "drain", "idle", "sleeps", "import")
+#: `sleeps` are jobs that wait, 100 at a time; `chords` are many jobs and one that adds up what they gave.
+SESSION_NAMES = ("enqueue", "drain", "idle", "sleeps", "chords", "import")
 
 #: An import has nothing to do with where jobs wait.
 NO_STORE = "none"
@@ -56,4 +56,6 @@ def _pairs(session: str, contestants: Sequence[Contestant], stores: Sequence[str
 def _takes_part(contestant: Contestant, session: str, store: str) -> bool:
     if session == "sleeps":
         return store == _SLEEPS_STORE and store in contestant.share and bool(contestant.pools)
+    if session == "chords":
+        return store in contestant.share and contestant.chords
     return store == NO_STORE or store in contestant.share

@@ -59,6 +59,8 @@ REQUIREMENTS = (
     Requirement("redis", "round_trip_p50", "<=", 0.45, "celery"),
     Requirement("redis", "sleeps_threads", "<=", 1.1, "dramatiq"),
     Requirement("redis", "sleeps_asyncio", "<=", 1.1, "dramatiq", peer_measure="sleeps_threads"),
+    Requirement("redis", "chord", "<=", 1 / 15, "celery"),
+    Requirement("redis", "chord", "<=", 0.5, "huey"),
     Requirement("redis", "drain_cpu", "<=", 0.1, "celery"),
     Requirement("redis", "drain_cpu", "<=", 0.5, "huey"),
     Requirement("redis", "idle_pss", "<=", 0.8, "celery"),

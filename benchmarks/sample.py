@@ -29,6 +29,7 @@ MEASURES = (
     Measure("round_trip_p99", "round trip p99, ms", 2),
     Measure("sleeps_threads", "sleeps of 50 ms, 100 threads, s", 2),
     Measure("sleeps_asyncio", "sleeps of 50 ms, 100 coroutines, s", 2),
+    Measure("chord", "chord of 1,000 no-ops and their sum, ms"),
     Measure("idle_pss", "idle worker, PSS in MiB", 1),
     Measure("idle_cpu", "idle worker, CPU in %", 2),
     Measure("import_ms", "import of the package, ms", 1),

@@ -40,6 +40,7 @@ class Sizes(NamedTuple):
     round_trips: int
     sleeps: int
     idle_s: float
+    chord: int
 
 
 class Bench(NamedTuple):
@@ -147,6 +148,13 @@ def watch_idle(worker: Session, idle_s: float) -> dict[str, float]:
     return {"idle_pss": pss_mib, "idle_cpu": 100 * cpu_s / passed_s}
 
 
+def chords(bench: Bench) -> dict[str, float]:
+    """Chords, one after the other, with a worker that runs already: from the call to the sum of its members."""
+    with bench.worker("--waited-for"):
+        took_ms = bench.ask("chords", "--jobs", str(bench.sizes.chord))
+    return {"chord": percentile(took_ms, 50)}
+
+
 def import_(bench: Bench) -> dict[str, float]:
     """Imports in fresh interpreters, bytecode compiled and files in the cache."""
     package, app = bench.environment.contestant.imports
@@ -172,5 +180,6 @@ SESSIONS: dict[str, Callable[[Bench], dict[str, float]]] = {
     "drain": drain,
     "idle": idle,
     "sleeps": sleeps,
+    "chords": chords,
     "import": import_,
 }

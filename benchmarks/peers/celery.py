@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import Celery  # type: ignore[import-not-found,import-untyped,unused-ignore]  # only in its own environment
+from celery import Celery, chord  # type: ignore[import-not-found,import-untyped,unused-ignore]  # only in its own environment
 from redis import Redis  # type: ignore[import-not-found,unused-ignore]  # Celery brings it
 
 from benchmarks.peers.command import WAIT_S, Peer, Pool, main
-from benchmarks.peers.work import noop, sleep
+from benchmarks.peers.work import noop, sleep, total
 
 _POOLS = {"processes": ("prefork", 2), "threads": ("threads", 100)}
 
@@ -22,6 +22,7 @@ class CeleryPeer(Peer):
         self._results: Any = Redis.from_url(results)
         self._app: Any = Celery("benchmarks", broker=url, backend=results)
         self._noop: Any = self._app.task(noop, name="noop")
+        self._total: Any = self._app.task(total, name="total")
         self._sleep: Any = self._app.task(sleep, name="sleep")
 
     def enqueue(self, count: int) -> None:
@@ -40,6 +41,11 @@ class CeleryPeer(Peer):
     def round_trip(self) -> None:
         """`delay` and `get`."""
         self._noop.delay().get(timeout=WAIT_S)
+
+    def chord(self, count: int) -> int:
+        """`chord`."""
+        header = [self._noop.s() for _ in range(count)]
+        return int(chord(header, self._total.s(), app=self._app)().get(timeout=WAIT_S))
 
     def stored(self) -> int:
         """Keys of the results' database."""

@@ -32,6 +32,10 @@ _WARM_UP_ROUND_TRIPS = 20
 #: A system that looks for jobs once a second gets no more than so much time for its round trips, or their warm-up.
 _ROUND_TRIPS_S = 8.0
 _STORE_DEADLINE_S = 180.0
+_ACTIONS = ("prepare", "enqueue", "bulk", "sleeps", "round-trips", "chords", "watch", "serve")
+#: What somebody waits for.
+_WAITING = ("round-trips", "chords")
+_WARM_UP_CHORD, _CHORDS = 100, 3
 
 
 class Peer(ABC):
@@ -59,6 +63,10 @@ class Peer(ABC):
     def round_trip(self) -> None:
         """Publish one job and wait for its result."""
 
+    def chord(self, count: int) -> int:
+        """Publish so many jobs that do nothing and one that adds up what they give; wait for that sum."""
+        raise NotImplementedError(f"{type(self).__name__} takes no part in this session: a chord of {count}")
+
     @abstractmethod
     def stored(self) -> int:
         """How many results are in the store: a cheap question."""
@@ -84,13 +92,13 @@ def become(*command: str, times: int = 1) -> NoReturn:
 def main(make: type[Peer]) -> None:
     """Carry out the command line with that contestant."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=["prepare", "enqueue", "bulk", "sleeps", "round-trips", "watch", "serve"])
+    parser.add_argument("action", choices=_ACTIONS)
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--pool", choices=get_args(Pool), default="processes")
     parser.add_argument("--waited-for", action="store_true")
     parser.add_argument("--look-s", type=float, default=0.02)
     given = parser.parse_args()
-    peer = make(url_from_environment(), waited_for=given.waited_for or given.action == "round-trips")
+    peer = make(url_from_environment(), waited_for=given.waited_for or given.action in _WAITING)
     if given.action == "serve":
         peer.serve(given.pool)
         return
@@ -115,6 +123,9 @@ def _answers(peer: Peer, given: argparse.Namespace) -> Iterator[object]:
         case "round-trips":
             _round_trips_ms(peer, _WARM_UP_ROUND_TRIPS)
             yield _round_trips_ms(peer, given.jobs)
+        case "chords":
+            _chord_ms(peer, _WARM_UP_CHORD)
+            yield [_chord_ms(peer, given.jobs) for _ in range(_CHORDS)]
         case _:
             yield _first_look(peer, 1, given.look_s)
             yield _first_look(peer, given.jobs, given.look_s)
@@ -133,6 +144,15 @@ def _round_trips_ms(peer: Peer, at_most: int) -> Sequence[float]:
     deadline_s = time.monotonic() + _ROUND_TRIPS_S
     while len(took_ms) < at_most and time.monotonic() < deadline_s:
         took_ms.append(_timed(peer.round_trip)["wall_s"] * 1000)
+    return took_ms
+
+
+def _chord_ms(peer: Peer, count: int) -> float:
+    """How long a chord took from the call to the sum of its members. Raises RuntimeError if that is wrong."""
+    sums: list[int] = []
+    took_ms = _timed(lambda: sums.append(peer.chord(count)))["wall_s"] * 1000
+    if sums != [count]:
+        raise RuntimeError(f"a chord of {count} ones gave {sums}")
     return took_ms
 
 

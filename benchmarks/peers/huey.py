@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from huey import RedisHuey, SqliteHuey  # type: ignore[import-not-found,unused-ignore]  # only in its own environment
+from huey import RedisHuey, SqliteHuey, chord  # type: ignore[import-not-found,unused-ignore]  # only in its own environment
 
 from benchmarks.peers.command import WAIT_S, Peer, Pool, main
-from benchmarks.peers.work import noop, sleep
+from benchmarks.peers.work import noop, sleep, total
 
 _WORKERS = {"processes": ("process", 2), "threads": ("thread", 100)}
 
@@ -26,6 +26,7 @@ class HueyPeer(Peer):
         else:
             self._huey = SqliteHuey("benchmarks", filename=url.removeprefix("sqlite:///"))
         self._noop: Any = self._huey.task(name="noop")(noop)
+        self._total: Any = self._huey.task(name="total")(total)
         self._sleep: Any = self._huey.task(name="sleep")(sleep)
 
     def enqueue(self, count: int) -> None:
@@ -41,6 +42,12 @@ class HueyPeer(Peer):
     def round_trip(self) -> None:
         """Call the task and wait."""
         self._noop()(blocking=True, timeout=WAIT_S)
+
+    def chord(self, count: int) -> int:
+        """`chord`."""
+        header = [self._noop.s() for _ in range(count)]
+        result = self._huey.enqueue(chord(header, self._total.s()))
+        return int(result.get(blocking=True, timeout=WAIT_S))
 
     def stored(self) -> int:
         """Results that nobody has read."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.peers.command import WAIT_S, Peer, Pool, become, main
-from benchmarks.peers.treadle_app import app, async_sleep, noop, sleep
+from benchmarks.peers.treadle_app import app, async_sleep, noop, sleep, total
+from treadle import chord
 
 _POOLS = {"processes": ("prefork", 2), "threads": ("threads", 100), "asyncio": ("asyncio", 100)}
 
@@ -32,6 +33,11 @@ class TreadlePeer(Peer):
     def round_trip(self) -> None:
         """`delay` and `get`."""
         noop.delay().get(timeout=WAIT_S)
+
+    def chord(self, count: int) -> int:
+        """`chord`."""
+        value: int = chord([noop.s() for _ in range(count)], total.s()).delay().get(timeout=WAIT_S)
+        return value
 
     def stored(self) -> int:
         """Jobs that succeeded: their records are written together with their results."""

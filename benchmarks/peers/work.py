@@ -13,6 +13,11 @@ def noop() -> int:
     return 1
 
 
+def total(values: list[int]) -> int:
+    """Add up, as the last step of many."""
+    return sum(values)
+
+
 def sleep() -> int:
     """Wait, as a job does that calls a slow service."""
     time.sleep(SLEEP_S)

@@ -28,7 +28,20 @@ if TYPE_CHECKING:
 @pytest.mark.timeout(120)
 def test_a_tiny_run_without_peers_measures_everything_it_names(tmp_path: Path) -> None:
     answers = tmp_path / "answers.json"
-    sizes = ["--jobs", "2000", "--calls", "20", "--round-trips", "5", "--idle-s", "0.1", "--repeat", "1"]
+    sizes = [
+        "--jobs",
+        "2000",
+        "--calls",
+        "20",
+        "--round-trips",
+        "5",
+        "--idle-s",
+        "0.1",
+        "--repeat",
+        "1",
+        "--chord",
+        "20",
+    ]
     places = ["--stores", "sqlite", "--json", str(answers), "--cache", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", "--peers", "", *sizes, *places]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -17,6 +17,7 @@ from treadle.exceptions import BrokerUnavailable, ChordError, ConfigurationError
 from treadle.interfaces import Broker
 from treadle.observe.current import current_job_var
 from treadle.publisher.workflows import GATE
+from treadle.request import Request
 from treadle.result import Outcome
 from treadle.workflows.stages import MOST_NODES
 
@@ -610,7 +611,7 @@ class TestTheWhole:
 
     def test_waiting_for_it_inside_a_task_is_refused(self, worker: InlineWorker, tasks: Tasks) -> None:
         result = group([tasks.add.s(1)]).delay()
-        token = current_job_var.set(object())
+        token = current_job_var.set(Request.direct(tasks.add))
         try:
             for wait in (result.get, lambda: next(iter(result))):
                 with pytest.raises(RuntimeError, match="inside a task blocks a worker slot"):
@@ -657,17 +658,18 @@ class Unsteady:
 
 
 class TestAProducerThatIsGone:
-    @pytest.mark.parametrize(("shape", "calls"), itertools.product(["chain", "chord", "fan out"], [1, 2, 3]))
+    @pytest.mark.parametrize(("shape", "calls"), list(itertools.product(["chain", "chord", "fan out"], [1, 2, 3])))
     def test_what_was_stored_of_a_large_workflow_ends(
         self, tasks: Tasks, worker: InlineWorker, shape: str, calls: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         app = worker.app
         members = [tasks.add.s(1) for _ in range(LARGE)]
-        whole: Any = {
-            "chain": lambda: chain(tasks.add.s(0), *members),
-            "chord": lambda: chord(members, tasks.total.s()),
-            "fan out": lambda: tasks.add.s(0) | group(members) | tasks.total.s(),
-        }[shape]()
+        shapes: dict[str, Any] = {
+            "chain": chain(tasks.add.s(0), *members),
+            "chord": chord(members, tasks.total.s()),
+            "fan out": tasks.add.s(0) | group(members) | tasks.total.s(),
+        }
+        whole = shapes[shape]
         end = whole.freeze().id
         broker = app.broker
         monkeypatch.setattr(app, "_broker", Unsteady(broker, after=calls))

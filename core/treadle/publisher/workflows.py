@@ -60,7 +60,7 @@ class Workflows:
     ) -> Any:
         """Publish what a signature stands for, with more arguments in front and more options; its handle.
 
-        None for an empty chain. Up to 500 jobs are stored in one atomic step. Raises as `apply_async` does.
+        None for an empty chain. Up to 200 jobs are stored in one atomic step. Raises as `apply_async` does.
         """
         whole, terms = self._merged(signature, args, kwargs, options)
         if not is_composed(whole, {}):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: From the bytes of a result to its value.
 Decode = Callable[[bytes], Any]
 
-_PAGE = 500
+_PAGE = 200
 
 
 def value_of(store: Broker, decode: Decode, source: Input) -> Any:

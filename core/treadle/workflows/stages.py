@@ -15,7 +15,7 @@ from treadle.edges import After
 from treadle.workflows.graph import Node
 
 #: Jobs that every store takes in one step.
-MOST_NODES: Final = 500
+MOST_NODES: Final = 200
 #: Out-edges of a job that are stored with it; where there are more, each target brings its own.
 _MOST_EDGES: Final = 50
 
