@@ -39,6 +39,8 @@ def test_the_demo_counts_files_shows_broken_ones_as_failures_and_leaves_nothing_
     assert report["lines"] > 1000
     assert len(report["largest"]) == 10
     assert report["surprises"] == []
+    assert report["graph"].splitlines()[0].startswith("[+] treadle.demo.tasks.add_up")
+    assert "more: " in report["graph"]
     assert "100 %" in ran.err
     assert list(temporary.iterdir()) == []
     assert processes_with(f"TMPDIR={temporary}") == []
@@ -93,12 +95,18 @@ def test_five_broken_files_are_bundled() -> None:
     ],
 )
 def test_anything_but_counted_and_unreadable_files_is_a_surprise(outcome: Outcome) -> None:
-    assert len(report_on([outcome]).surprises) == 1
+    counted = outcome.measures or Measures(0, 0, 0)
+    assert len(report_on([outcome], counted, "").surprises) == 1
 
 
 def test_an_unreadable_file_is_no_surprise() -> None:
-    report = report_on([Outcome(Path("a.py"), None, SyntaxError("what?"), "error", 0, 1000)])
+    report = report_on([Outcome(Path("a.py"), None, SyntaxError("what?"), "error", 0, 1000)], Measures(0, 0, 0), "")
     assert (report.surprises, report.failures) == ([], [("a.py", "SyntaxError: what?")])
+
+
+def test_a_sum_that_is_not_that_of_the_files_is_a_surprise() -> None:
+    report = report_on([Outcome(Path("a.py"), Measures(2, 5, 1), None, "", 0, 1)], Measures(3, 5, 1), "")
+    assert report.surprises == ["the files have 2 lines, and the sum says 3"]
 
 
 @given(total=st.integers(1, 5000), data=st.data())
@@ -113,8 +121,8 @@ def test_the_bar_is_full_exactly_when_all_is_done(total: int, data: st.DataObjec
 def test_off_a_terminal_progress_is_ten_lines_at_most_and_ends_complete(total: int) -> None:
     stream = io.StringIO()
     progress = Progress(total, stream)
-    for _ in range(total):
-        progress.advance()
+    for done in range(1, total + 1):
+        progress.show(done)
     lines = stream.getvalue().splitlines()
     assert 1 <= len(lines) <= 10
     assert lines[-1] == f"100 %  {total} of {total}"

@@ -191,7 +191,16 @@ class TestOptions:
         with pytest.raises(ConfigurationError, match="did you mean 'countdown'"):
             task.apply_async((1,), cuontdown=3)  # type: ignore[call-arg]
 
-    @pytest.mark.parametrize("option", ["link", "link_error", "unique_key", "exchange", "routing_key", "on_commit"])
+    @pytest.mark.parametrize("option", ["link", "link_error"])
+    @pytest.mark.parametrize("nonsense", ["x", 7, ["x"], {"name": "x"}])
+    def test_a_callback_that_is_no_signature_is_refused(
+        self, task: Task[..., Any], option: str, nonsense: object
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="is no signature"):
+            task.apply_async((1,), **{option: nonsense})  # type: ignore[arg-type]
+        assert made(task, **{option: None}).id
+
+    @pytest.mark.parametrize("option", ["unique_key", "exchange", "routing_key", "on_commit"])
     def test_what_is_not_there_is_refused_and_not_ignored(self, task: Task[..., Any], option: str) -> None:
         with pytest.raises(NotSupported, match=option):
             task.apply_async((1,), **{option: "x"})  # type: ignore[arg-type]

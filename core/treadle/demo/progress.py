@@ -21,12 +21,12 @@ class Progress:
         self._done = 0
         self._drawn_s = float("-inf")
 
-    def advance(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def show(self, done: int) -> None:
+        """So many are done."""
+        before, self._done = self._done, done
         if self._is_terminal:
             self._redraw()
-        elif tenth(self._done, self._total) > tenth(self._done - 1, self._total):
+        elif tenth(self._done, self._total) > tenth(before, self._total):
             self._stream.write(f"{tenth(self._done, self._total) * 10:>3} %  {self._done} of {self._total}\n")
             self._stream.flush()
 

@@ -39,27 +39,32 @@ class Report(NamedTuple):
     #: From the first job's start to the last one's end, by the store's clock.
     took_ms: int
     jobs_per_s: int
+    #: The workflow, as a tree of text.
+    graph: str
     #: What should not have happened; empty if all is well.
     surprises: list[str]
 
 
-def report_on(outcomes: Sequence[Outcome]) -> Report:
-    """Add the outcomes up."""
+def report_on(outcomes: Sequence[Outcome], totals: Measures, graph: str) -> Report:
+    """What became of the files, and what the worker added up."""
     counted = [(short_name(each.path), each.measures) for each in outcomes if each.measures is not None]
     took_ms = max(each.finished_ms for each in outcomes) - min(each.started_ms for each in outcomes)
     return Report(
         files=len(outcomes),
-        totals=Measures(
-            lines=sum(measures.lines for _name, measures in counted),
-            tokens=sum(measures.tokens for _name, measures in counted),
-            definitions=sum(measures.definitions for _name, measures in counted),
-        ),
+        totals=totals,
         largest=sorted(counted, key=lambda named: named[1].lines, reverse=True)[:_LARGEST],
         failures=[(short_name(each.path), error_text(each.error)) for each in outcomes if each.error is not None],
         took_ms=took_ms,
         jobs_per_s=len(outcomes) * 1000 // max(1, took_ms),
-        surprises=surprises(outcomes),
+        graph=graph,
+        surprises=[*surprises(outcomes), *wrong_sums([measures for _name, measures in counted], totals)],
     )
+
+
+def wrong_sums(counted: Sequence[Measures], totals: Measures) -> list[str]:
+    """A sentence if the last job did not add up what the others gave."""
+    lines = sum(each.lines for each in counted)
+    return [] if lines == totals.lines else [f"the files have {lines} lines, and the sum says {totals.lines}"]
 
 
 def surprises(outcomes: Sequence[Outcome]) -> list[str]:
@@ -97,5 +102,6 @@ def as_document(report: Report) -> dict[str, Any]:
         "failures": [{"name": name, "error": error} for name, error in report.failures],
         "took_ms": report.took_ms,
         "jobs_per_s": report.jobs_per_s,
+        "graph": report.graph,
         "surprises": report.surprises,
     }

@@ -1,4 +1,4 @@
-"""The demo's application: an app, and one task."""
+"""The demo's application: an app, and two tasks: one measures a file, the other adds up what all of them gave."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from treadle import Treadle
+from treadle.result import Outcome
 
 # A namespace of its own: on a broker that others use too, the demo's jobs never meet theirs.
 app = Treadle("demo", namespace="treadle_demo", set_as_current=False)
@@ -37,6 +38,17 @@ def measure(path: str) -> Measures:
     definitions = sum(isinstance(node, _DEFINITIONS) for node in ast.walk(tree))
     tokens = sum(1 for _token in tokenize.tokenize(io.BytesIO(source).readline))
     return Measures(lines=len(source.splitlines()), tokens=tokens, definitions=definitions)
+
+
+@app.task()
+def add_up(outcomes: list[Outcome[Measures]]) -> Measures:
+    """The sum of all measures. Runs once, when every file was measured or given up; those that failed count for 0."""
+    measured = [outcome.value for outcome in outcomes if outcome.value is not None]
+    return Measures(
+        lines=sum(each.lines for each in measured),
+        tokens=sum(each.tokens for each in measured),
+        definitions=sum(each.definitions for each in measured),
+    )
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

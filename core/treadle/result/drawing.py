@@ -11,6 +11,8 @@ from treadle.interfaces import Node
 
 Style = Literal["text", "dot", "mermaid"]
 
+#: What the publisher calls the joins that it holds shut.
+_GATE = "treadle.gate"
 #: More members of one kind than this are drawn as one.
 _MOST_ALIKE = 12
 _MARKS = {
@@ -26,37 +28,44 @@ _COLORS = {"succeeded": "palegreen", "failed": "salmon", "cancelled": "lightgrey
 
 
 def draw(nodes: Sequence[Node], style: Style) -> str:
-    """The picture of these nodes."""
-    return {"text": _as_text, "dot": _as_dot, "mermaid": _as_mermaid}[style](nodes)
+    """The picture of these nodes, without gates that have served."""
+    shown = [node for node in nodes if not (node.task == _GATE and node.state == "succeeded")]
+    return {"text": _as_text, "dot": _as_dot, "mermaid": _as_mermaid}[style](shown)
 
 
 def _as_text(nodes: Sequence[Node]) -> str:
     """A tree that reads from the ends of the workflow to what they wait for; what was drawn before is only named."""
     sources: dict[str, list[tuple[Node, Edge]]] = {node.id: [] for node in nodes}
-    for node in nodes:
-        for edge in node.edges:
-            if edge.target in sources:
-                sources[edge.target].append((node, edge))
+    for node, edge in _edges(nodes):
+        sources[edge.target].append((node, edge))
     lines: list[str] = []
     drawn: set[str] = set()
-    # Not by recursion: a chain may be longer than the stack.
     ends = [node for node in nodes if not any(edge.target in sources for edge in node.edges)]
-    pending = [(node, "", 0) for node in reversed(ends)]
+    # Not by recursion: a chain may be longer than the stack.
+    pending: list[tuple[Node | str, str, int]] = [(node, "", 0) for node in reversed(ends)]
     while pending:
         node, said, depth = pending.pop()
+        if isinstance(node, str):
+            lines.append(f"    {'  ' * depth}{node}")
+            continue
         again = " (see above)" if node.id in drawn and sources[node.id] else ""
         lines.append(f"[{_MARKS[node.state]}] {'  ' * depth}{said}{_label(node)}{again}")
-        if node.id in drawn:
-            continue
-        drawn.add(node.id)
-        found = sorted(sources[node.id], key=lambda source: source[1].place)
-        shown = found if len(found) <= _MOST_ALIKE else found[: _MOST_ALIKE - 1]
-        if len(shown) < len(found):
-            lines.append(f"    {'  ' * (depth + 1)}... {_summed([source for source, _ in found[len(shown) :]])}")
-        pending += [
-            (source, "" if edge.on == "success" else f"on {edge.on}: ", depth + 1) for source, edge in reversed(shown)
-        ]
+        if node.id not in drawn:
+            drawn.add(node.id)
+            pending += reversed(_below(sources[node.id], depth + 1))
     return "\n".join(lines)
+
+
+def _below(sources: Sequence[tuple[Node, Edge]], depth: int) -> list[tuple[Node | str, str, int]]:
+    """What a node waits for, by place; of very many the first ones, and what the others are."""
+    found = sorted(sources, key=lambda source: source[1].place)
+    shown = found if len(found) <= _MOST_ALIKE else found[: _MOST_ALIKE - 1]
+    below: list[tuple[Node | str, str, int]] = [
+        (node, "" if edge.on == "success" else f"on {edge.on}: ", depth) for node, edge in shown
+    ]
+    if len(shown) < len(found):
+        below.append((f"... {_summed([node for node, _ in found[len(shown) :]])}", "", depth))
+    return below
 
 
 def _as_dot(nodes: Sequence[Node]) -> str:

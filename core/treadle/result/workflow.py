@@ -73,6 +73,11 @@ class Workflow:
         """
         return self._store.restart(self.id)
 
+    def forget(self) -> int:
+        """Remove the records of its jobs that have ended from the store; how many. What others wait for stays."""
+        ended = [node.id for node in self.nodes() if node.state in FINAL_STATES]
+        return sum(len(self._store.delete(ended[at : at + _PAGE])) for at in range(0, len(ended), _PAGE))
+
     def draw(self, style: Style = "text") -> str:
         """A picture of it: a tree in `text`, or the source of one for Graphviz (`dot`) or `mermaid`."""
         return draw(list(self.nodes()), style)

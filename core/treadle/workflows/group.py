@@ -79,6 +79,10 @@ class Group(Signature):
         """The members."""
         return self.tasks
 
+    def named_app(self) -> Treadle | None:
+        """The app that it or a member was made for, as far as that can be told without reading a feed."""
+        return super().named_app() if self.feed is None else self.own_app
+
     def clone(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> Group:

@@ -57,6 +57,8 @@ class Signature(dict[str, Any]):
         """The signature that `content` (its JSON form, say) stands for. Raises ConfigurationError if it is none."""
         if isinstance(content, Signature) and app in (None, content.own_app):
             return content
+        if not isinstance(content, Mapping):
+            raise ConfigurationError(f"{content!r:.80} is no signature: expected a call such as task.s(...)")
         kind = content.get("subtask_type")
         if "task" not in content or kind not in Signature.kinds:
             known = ", ".join(sorted(name for name in Signature.kinds if name))
@@ -80,8 +82,15 @@ class Signature(dict[str, Any]):
 
     @property
     def app(self) -> Treadle:
-        """The app it is called on: its own, or the current one."""
-        return self.own_app if self.own_app is not None else current_app_object()
+        """The app it is called on: its own, or that of its first part that has one, or the current one."""
+        named = self.named_app()
+        return named if named is not None else current_app_object()
+
+    def named_app(self) -> Treadle | None:
+        """The app that it or one of its parts was made for, if any."""
+        if self.own_app is not None:
+            return self.own_app
+        return next((app for part in self.parts() if (app := part.named_app()) is not None), None)
 
     @property
     def task(self) -> str:
@@ -259,7 +268,8 @@ def as_list(value: Any) -> list[Signature]:
     """One signature or several, in any form in which they travel, as a list of signatures."""
     if value is None:
         return []
-    given: list[Mapping[str, Any]] = [value] if isinstance(value, dict) else list(value)
+    several = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    given: list[Mapping[str, Any]] = list(value) if several else [value]
     return [Signature.from_dict(each) for each in given]
 
 

@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 @click.option("--files", type=click.IntRange(1), metavar="N", help="Take only the first N files.")
 @click.pass_obj
 def command(invocation: Invocation, /, *, broker: str | None, concurrency: int, files: int | None) -> int:
-    """See Treadle at work: a worker measures every file of Python's standard library, one job each.
+    """See Treadle at work: a worker measures every file of Python's standard library, one job each, and adds up.
 
-    Five more files are broken; they end as failed jobs with their errors, as do those of the library's own
-    that this Python cannot read.
+    That is a chord: the last job gets what all others gave. Five more files are broken; they end as failed jobs
+    with their errors, as do those of the library's own that this Python cannot read.
     """
     # These make the demo's app, which no other command should meet.
     from treadle.demo.report import as_document
     from treadle.demo.run import run_demo
 
     paths = [*standard_library()[:files], *broken_files()]
-    on_done = Progress(len(paths), sys.stderr).advance if not invocation.quiet else lambda: None
+    show = Progress(len(paths), sys.stderr).show if not invocation.quiet else lambda _done: None
     with _interruptible() as may_go_on, _place(broker or invocation.broker_url) as url:
-        invocation.note(f"{len(paths)} files, one job each, {concurrency} children")
-        report = run_demo(url, paths, concurrency=concurrency, on_done=on_done, may_go_on=may_go_on)
+        invocation.note(f"{len(paths)} files, one job each and one that adds up, {concurrency} children")
+        report = run_demo(url, paths, concurrency=concurrency, show=show, may_go_on=may_go_on)
     invocation.show(as_document(report), report_text(report))
     for surprise in report.surprises:
         invocation.complain(surprise)
@@ -64,6 +64,7 @@ def report_text(report: Report) -> str:
         pairs(totals),
         table(("largest modules", "lines", "tokens", "definitions"), largest),
         table((f"failed jobs ({len(report.failures)})", "error"), report.failures),
+        f"the workflow, its end first:\n{report.graph}",
     ]
     return "\n\n".join(["", *parts]).lstrip("\n")
 
