@@ -317,9 +317,10 @@ class Broker(Protocol):
     def recover(self, limit: int = 100, *, error: bytes, max_crashes: int = 3) -> list[str]:
         """Reap leases that ran out, and give back up to `limit` jobs held under them; answers their ids.
 
-        Gates that ran out are ended, up to `limit` of them. The jobs given back become suspects. One that was
-        claimed alone as a suspect is charged a crash, as `guilty` is. A job with `redeliver=False` gets a verdict;
-        `error` is the verdict. A lease is closed once it holds nothing.
+        Gates that ran out are ended, too, up to `limit` of them; not while, after an outage, nothing is taken. The
+        jobs given back become suspects. One that was claimed alone as a suspect is charged a crash, as `guilty`
+        is. A job with `redeliver=False` gets a verdict; `error` is the verdict. A lease is closed once it holds
+        nothing.
         """
         ...
 

@@ -14,11 +14,11 @@ from treadle import Task, Treadle
 from treadle.execution.runner import Runner
 from treadle.interfaces import Node
 from treadle.job import FINAL_STATES, Delivery
-from treadle.publisher.workflows import GATE
 from treadle.result import AsyncResult
 from treadle.settlement import Complete, Fail, Replace, Settlement
 from treadle.workflows.chain import Chain, chain
 from treadle.workflows.chord import Chord, chord
+from treadle.workflows.graph import GATE
 from treadle.workflows.group import Group, group
 from treadle.workflows.signature import Signature
 

@@ -16,9 +16,9 @@ from treadle import GroupResult, Task, Treadle, at_least, chain, chord, group, s
 from treadle.exceptions import BrokerUnavailable, ChordError, ConfigurationError, JobCancelled, JobNotFound
 from treadle.interfaces import Broker
 from treadle.observe.current import current_job_var
-from treadle.publisher.workflows import GATE
 from treadle.request import Request
 from treadle.result import Outcome
+from treadle.workflows.graph import GATE
 from treadle.workflows.stages import MOST_NODES
 
 LARGE = MOST_NODES * 2 + 200

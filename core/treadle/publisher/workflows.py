@@ -17,7 +17,7 @@ from treadle.publisher.publisher import Call, announce_published, announced, in_
 from treadle.request import encode_options, running_request
 from treadle.result import AsyncResult, GroupResult
 from treadle.serialization.failure import encode_failure
-from treadle.workflows.graph import Feeding, Handle, Node, Plan
+from treadle.workflows.graph import GATE, JOIN, Feeding, Handle, Node, Plan
 from treadle.workflows.group import Feed
 from treadle.workflows.plan import frozen, plan_members, plan_own, read_feeds
 from treadle.workflows.signature import Signature
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from treadle.app import Treadle
     from treadle.interfaces import Broker
     from treadle.request import Request
-
-JOIN: Final = "treadle.group"
-GATE: Final = "treadle.gate"
 
 #: Options about handing over, which concern the whole.
 _TERMS: Final = frozenset({"connection", "session", "retry", "retry_policy", "on_commit"})

@@ -8,11 +8,10 @@ from typing import Literal
 
 from treadle.edges import Edge
 from treadle.interfaces import Node
+from treadle.workflows.graph import GATE
 
 Style = Literal["text", "dot", "mermaid"]
 
-#: What the publisher calls the joins that it holds shut.
-_GATE = "treadle.gate"
 #: More members of one kind than this are drawn as one.
 _MOST_ALIKE = 12
 _MARKS = {
@@ -29,7 +28,7 @@ _COLORS = {"succeeded": "palegreen", "failed": "salmon", "cancelled": "lightgrey
 
 def draw(nodes: Sequence[Node], style: Style) -> str:
     """The picture of these nodes, without gates that have served."""
-    shown = [node for node in nodes if not (node.task == _GATE and node.state == "succeeded")]
+    shown = [node for node in nodes if not (node.task == GATE and node.state == "succeeded")]
     return {"text": _as_text, "dot": _as_dot, "mermaid": _as_mermaid}[style](shown)
 
 
@@ -42,12 +41,13 @@ def _as_text(nodes: Sequence[Node]) -> str:
     drawn: set[str] = set()
     ends = [node for node in nodes if not any(edge.target in sources for edge in node.edges)]
     # Not by recursion: a chain may be longer than the stack.
-    pending: list[tuple[Node | str, str, int]] = [(node, "", 0) for node in reversed(ends)]
+    pending: list[tuple[Node | str, str, int]] = [(end, "", 0) for end in reversed(ends)]
     while pending:
-        node, said, depth = pending.pop()
-        if isinstance(node, str):
-            lines.append(f"    {'  ' * depth}{node}")
+        node_or_sum, said, depth = pending.pop()
+        if isinstance(node_or_sum, str):
+            lines.append(f"    {'  ' * depth}{node_or_sum}")
             continue
+        node = node_or_sum
         again = " (see above)" if node.id in drawn and sources[node.id] else ""
         lines.append(f"[{_MARKS[node.state]}] {'  ' * depth}{said}{_label(node)}{again}")
         if node.id not in drawn:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from treadle.edges import After, Edge, On
 from treadle.workflows.group import Feed
 from treadle.workflows.signature import Signature
+
+#: What joins and gates are called, where jobs have the names of their tasks.
+JOIN: Final = "treadle.group"
+GATE: Final = "treadle.gate"
 
 #: What a node takes from its sources. A job: nothing, the value of its one source (`value`), or what failed (`error`).
 #: A join: the list of its members' values (`list`) or outcomes (`outcomes`), or the value of the one (`value`).

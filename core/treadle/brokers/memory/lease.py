@@ -69,11 +69,15 @@ class Leases:
         return self._leases.get(lease_id)
 
     def overdue(self, now_ms: int) -> list[Lease]:
-        """Leases that ran out and may be reaped: none during an outage, nor in the lease period after it."""
-        is_outage = self._last_pulse_ms is not None and now_ms - self._last_pulse_ms > self._ttl_ms / 2
-        if is_outage or now_ms < self._quiet_until_ms:
+        """Leases that ran out and may be reaped: none in or after an outage."""
+        if self.is_late_excused(now_ms):
             return []
         return [lease for lease in self._leases.values() if lease.reaped or lease.expires_ms <= now_ms]
+
+    def is_late_excused(self, now_ms: int) -> bool:
+        """Whether being late means nothing: during an outage, and in the lease period after it."""
+        is_outage = self._last_pulse_ms is not None and now_ms - self._last_pulse_ms > self._ttl_ms / 2
+        return is_outage or now_ms < self._quiet_until_ms
 
     def close(self, lease_id: str) -> None:
         """Forget the lease; its id stays used."""

@@ -169,12 +169,7 @@ class SqlBroker:
 
     def recover(self, limit: int = 100, *, error: bytes, max_crashes: int = 3) -> list[str]:
         """Reap leases that ran out, and give back up to `limit` jobs held under them; answers their ids."""
-
-        def work(transaction: Transaction) -> list[str]:
-            gates.expire(transaction, limit)
-            return leases.recover(transaction, limit, max_crashes, error)
-
-        return self._store.step(work)
+        return self._store.step(lambda transaction: leases.recover(transaction, limit, max_crashes, error))
 
     def prune(
         self,

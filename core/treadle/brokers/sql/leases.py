@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from treadle.brokers.sql import gates
 from treadle.brokers.sql.rows import FAILED, QUEUED, Live, Outcome, cancelled
 from treadle.brokers.sql.store import Transaction
 
@@ -74,6 +75,7 @@ def recover(transaction: Transaction, limit: int, max_crashes: int, error: bytes
     """Give back up to `limit` jobs of leases that ran out; answers their ids."""
     if transaction.now_ms < transaction.fact("recover_after_ms"):
         return []
+    gates.expire(transaction, limit)
     recovered: list[str] = []
     # Nothing runs under a lease that does not exist, unless somebody deletes leases by hand.
     overdue = transaction.rows(transaction.sql.overdue_leases, (transaction.now_ms,))

@@ -24,14 +24,15 @@ def command() -> None:
 def list_queues(invocation: Invocation, /) -> None:
     """List the queues that hold jobs, and those that the application uses."""
     held = status(invocation.broker.safe_url, invocation.broker.counts())["queues"]
-    empty = {"queued": 0, "scheduled": 0, "running": 0, "paused": False, "oldest_ms": 0}
+    empty = {"queued": 0, "scheduled": 0, "running": 0, "paused": False, "oldest_ms": 0, "blocked": 0}
     document = {name: held.get(name, empty) for name in sorted({*held, *invocation.app.known_queues()})}
     rows = [
-        (name, each["queued"], each["scheduled"], each["running"], span(each["oldest_ms"]) if each["queued"] else "",
-         "paused" if each["paused"] else "")
+        (name, each["queued"], each["scheduled"], each["blocked"], each["running"],
+         span(each["oldest_ms"]) if each["queued"] else "", "paused" if each["paused"] else "")
         for name, each in document.items()
     ]  # fmt: skip
-    invocation.show({"queues": document}, table(("queue", "queued", "scheduled", "running", "oldest", ""), rows))
+    heads = ("queue", "queued", "scheduled", "blocked", "running", "oldest", "")
+    invocation.show({"queues": document}, table(heads, rows))
 
 
 @command.command("pause")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,11 +58,17 @@ def outcome(
             return NOT_ENDED
 
 
+def _value(invocation: Invocation, record: Record, _content: bytes) -> Any:
+    """The value of a job that has succeeded: of a join, what it makes of its members'."""
+    return invocation.app.AsyncResult(record.id).result
+
+
 def _document(invocation: Invocation, record: Record) -> dict[str, Any]:
     codec = invocation.app.codec
     document: dict[str, Any] = {"id": record.id, "task": record.task, "state": record.state, "reason": record.reason}
     if record.state == "succeeded":
-        return document | {"result": decoded(codec.decode, record.result)}
+        content = record.result or (b"join" if record.is_join else b"")
+        return document | {"result": decoded(partial(_value, invocation, record), content)}
     return document | {"progress": decoded(codec.decode, record.progress), "error": _error(record)}
 
 

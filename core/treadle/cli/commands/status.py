@@ -44,10 +44,14 @@ def workers(leases: tuple[str, ...]) -> dict[str, int]:
 def status_text(document: dict[str, Any]) -> str:
     """What `status` gives, for a terminal."""
     rows = [
-        (name, each["queued"], each["scheduled"], each["running"], _oldest(each), "paused" if each["paused"] else "")
+        (
+            name, each["queued"], each["scheduled"], each["blocked"], each["running"], _oldest(each),
+            "paused" if each["paused"] else "",
+        )
         for name, each in document["queues"].items()
-    ]
-    queues = table(("queue", "queued", "scheduled", "running", "oldest", ""), rows) if rows else "no jobs are waiting"
+    ]  # fmt: skip
+    heads = ("queue", "queued", "scheduled", "blocked", "running", "oldest", "")
+    queues = table(heads, rows) if rows else "no jobs are waiting"
     facts = {
         "broker": document["broker"],
         "ended": ", ".join(f"{count} {state_word(state)}" for state, count in document["final"].items()),

@@ -9,7 +9,8 @@ from treadle.testing.broken_brokers.fault import Fault
 from treadle.testing.broken_brokers.giving_back import GIVING_BACK
 from treadle.testing.broken_brokers.keeping import KEEPING
 from treadle.testing.broken_brokers.recovering import RECOVERING
+from treadle.testing.broken_brokers.telling import TELLING
 
-FAULTS: tuple[type[Fault], ...] = (*CLAIMING, *GIVING_BACK, *RECOVERING, *KEEPING)
+FAULTS: tuple[type[Fault], ...] = (*CLAIMING, *GIVING_BACK, *RECOVERING, *KEEPING, *TELLING)
 
 __all__ = ["FAULTS", "Fault"]

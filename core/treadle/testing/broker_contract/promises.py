@@ -49,6 +49,21 @@ PROMISES: dict[int, tuple[str, ...]] = {
         "test_times_are_the_stores_whatever_the_clients_clock_says",
         "test_a_waiting_claim_is_woken_by_a_delayed_job_that_becomes_due",
     ),
+    # Workflows always end.
+    5: (
+        "test_every_job_of_random_graphs_ends",
+        "test_a_retry_and_a_repeated_settlement_tell_nobody",
+        "test_children_that_end_the_last_members_at_once_run_the_body_once",
+        "test_what_follows_a_failure_ends_skipped_with_its_error",
+        "test_the_death_of_a_child_ends_what_follows_only_with_the_job",
+        "test_cancelling_a_step_ends_what_follows",
+        "test_an_expired_step_ends_what_follows",
+        "test_a_gate_that_nobody_opens_fails_with_its_payload",
+        "test_long_rows_of_consequences_go_on_until_all_have_ended",
+        "test_members_are_kept_until_what_follows_their_join_has_ended",
+        "test_a_source_that_ends_while_it_is_waited_for_counts_once",
+        "test_a_late_replacement_changes_nothing",
+    ),
     # Late is visible, unknown is an error.
     8: (
         "test_unknown_ids_are_left_out",

@@ -13,7 +13,7 @@ from treadle.exceptions import ConfigurationError
 from treadle.interfaces import Node
 from treadle.job import Job
 from treadle.settlement import Cancel, Complete, Fail, Release, Replace, Retry
-from treadle.testing.broker_contract.stage import QUEUE, Child, Stage, job
+from treadle.testing.broker_contract.stage import QUEUE, SHORT_TTL_S, Child, Stage, job
 
 #: How long a gate is held that a case lets run out.
 SHORT_HOLD_S = 0.2
@@ -451,6 +451,14 @@ class WorkflowCases:
         stage.pass_time(0.1)
         stage.broker.recover(error=b"")
         assert stage.states("jbc") == ["blocked"] * 3
+
+    def test_after_an_outage_no_gate_is_over_for_one_lease_period(self, stage: Stage) -> None:
+        child = stage.child(ttl_s=SHORT_TTL_S)
+        stage.broker.publish([gate("g", hold_s=SHORT_HOLD_S)])
+        stage.pass_time(2 * SHORT_TTL_S)
+        stage.broker.renew([child.lease], SHORT_TTL_S)
+        stage.broker.recover(error=b"")
+        assert stage.state("g") == "blocked"
 
     # Replacing -------------------------------------------------------------------------------------
 
