@@ -56,7 +56,7 @@ def tables_of(url: str) -> dict[str, set[str]]:
     return found
 
 
-TABLES = {f"treadle_{name}" for name in ("meta", "lease", "queue", "job", "live", "outcome")}
+TABLES = {f"treadle_{name}" for name in ("meta", "lease", "queue", "job", "live", "outcome", "edge", "owed")}
 
 
 @pytest.mark.parametrize("schema", ["public", "jobs", "Jobs", "select"])

@@ -199,7 +199,7 @@ def test_tables_that_vanish_are_an_error_that_says_so_and_come_back(tmp_path: Pa
     broker = broker_at(tmp_path / "jobs.db")
     broker.migrate()
     with sqlite3.connect(tmp_path / "jobs.db") as connection:
-        for table in ("job", "live", "outcome", "lease", "queue", "meta"):
+        for table in ("job", "live", "outcome", "lease", "queue", "meta", "edge", "owed"):
             connection.execute(f"DROP TABLE treadle_{table}")
     connection.close()
     with pytest.raises(ConfigurationError, match="no tables of Treadle"):
