@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from treadle.registry import shared_task
     from treadle.request import current_job
     from treadle.result import AsyncResult
-    from treadle.task import Task
+    from treadle.task import Batch, Task
     from treadle.workflows.signature import Signature, signature
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 #: Where each public name lives. Loaded on first use, so that `import treadle` costs next to nothing.
 _HOMES = {
     "AsyncResult": "treadle.result",
+    "Batch": "treadle.task",
     "Signature": "treadle.workflows.signature",
     "Task": "treadle.task",
     "Treadle": "treadle.app",
@@ -33,6 +34,7 @@ _HOMES = {
 
 __all__ = [
     "AsyncResult",
+    "Batch",
     "Signature",
     "Task",
     "Treadle",

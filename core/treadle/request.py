@@ -32,6 +32,8 @@ class Request:
     gave_up: BaseException | None = None
     #: The retry that `self.retry(throw=False)` asked for.
     retry_asked: Retry | None = None
+    #: The jobs of a batch that runs as one; empty for a job that runs alone.
+    requests: Sequence[Request] = ()
 
     # Celery's attributes for what is not there (yet): no workflow, no callbacks, no message broker.
     group: str | None = None
@@ -183,6 +185,10 @@ class Request:
         content = encode([word, meta])
         return self._note is not None and self._note(self.delivery, content)
 
+    def update_state(self, state: str = "PROGRESS", meta: Any = None) -> bool:
+        """Tell whoever looks how far this job is, as `Task.update_state` does: for the jobs of a batch."""
+        return self.note(state, meta, self.task_object.app.result_codec.encode)
+
     def raise_if_cancelled(self) -> None:
         """Raise JobCancelled if somebody asked to cancel this job: for long loops in task code."""
         if self.cancelled:
@@ -200,17 +206,19 @@ class Request:
 
 
 def running_request() -> Request | None:
-    """The job that is running here, or None outside a job."""
+    """The job that is running here, or None outside a job and in a batch, which is many."""
     current = current_job_var.get()
-    return current if isinstance(current, Request) else None
+    return current if isinstance(current, Request) and not current.requests else None
 
 
 def current_job() -> Request:
     """The job that is running here: in this thread, or in this asyncio task.
 
-    Raises ConfigurationError outside a job.
+    Raises ConfigurationError outside a job, and in a batch.
     """
     request = running_request()
+    if request is None and current_job_var.get() is not None:
+        raise ConfigurationError("current_job() was called in a batch, which is many: use the requests it was given")
     if request is None:
         raise ConfigurationError("current_job() was called outside a job; it is known only while a task runs")
     return request

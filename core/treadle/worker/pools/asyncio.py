@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from treadle.execution.batch_runner import BatchRun
 from treadle.request import Request
+from treadle.worker.child.bundle import Bundle
 from treadle.worker.child.interruption import Interruptible
 from treadle.worker.child.slot import Slot
 
@@ -28,6 +30,7 @@ class AsyncioPool:
     """`concurrency` coroutines. Soft limits and cancellation arrive as CancelledError inside the task."""
 
     name = "asyncio"
+    takes_bundles = True
 
     def __init__(self, parts: PoolParts) -> None:
         self._parts = parts
@@ -59,9 +62,10 @@ class AsyncioPool:
             self._start_all(something)
 
     def _start_all(self, something: asyncio.Event) -> None:
-        while self._free and (delivery := self._desk.take_nowait()) is not None:
+        while self._free and (unit := self._desk.take_nowait()) is not None:
             slot = self._free.pop()
-            slot.task = asyncio.create_task(slot.arun(delivery))
+            run = slot.arun_bundle(unit) if isinstance(unit, Bundle) else slot.arun(unit)
+            slot.task = asyncio.create_task(run)
             self._tasks.add(slot.task)
             slot.task.add_done_callback(partial(self._freed, slot, something))
 
@@ -97,6 +101,12 @@ class CoroutineSlot(Slot):
         settlement = await self._runner.arun(request) if isinstance(request, Request) else request
         self.end()
         self._desk.give(settlement, time.monotonic() - started_s)
+
+    async def arun_bundle(self, bundle: Bundle) -> None:
+        """`run_bundle`, on the event loop."""
+        batch = self._start_bundle(bundle)
+        settlements = await self.batch_runner.arun_batch(batch) if isinstance(batch, BatchRun) else batch
+        self._end_bundle(bundle, settlements)
 
     def _strike(self, request: Request, error: BaseException) -> None:
         """Cancel the coroutine, or raise in the thread of a `def` task; the runner knows why."""

@@ -21,6 +21,7 @@ class PreforkPool:
     """One slot, in the main thread. Soft limits arrive as a signal."""
 
     name = "prefork"
+    takes_bundles = True
 
     def __init__(self, parts: PoolParts) -> None:
         self._loop = EventLoop()

@@ -10,6 +10,7 @@ from treadle.worker.child.interruption import Interruptible
 from treadle.worker.child.slot import Slot
 
 if TYPE_CHECKING:
+    from treadle.execution.batch_runner import BatchRun
     from treadle.request import Request
     from treadle.settlement import Settlement
     from treadle.worker.pools import PoolParts
@@ -19,6 +20,7 @@ class ThreadsPool:
     """`concurrency` threads. Soft limits arrive as asynchronous exceptions; coroutines share one loop."""
 
     name = "threads"
+    takes_bundles = True
 
     def __init__(self, parts: PoolParts) -> None:
         self._loop = EventLoopThread()
@@ -57,3 +59,9 @@ class ThreadSlot(Slot):
             return self._interruptible.run(self._runner.run, request)
         except BaseException as error:  # noqa: BLE001 - an interruption that came just as the run ended
             return self._runner.judge(request, error)
+
+    def _run_batch(self, batch: BatchRun) -> list[Settlement]:
+        try:
+            return self._interruptible.run(self.batch_runner.run_batch, batch)
+        except BaseException as error:  # noqa: BLE001 - as for a single job
+            return self.batch_runner.judge_batch(batch, error)

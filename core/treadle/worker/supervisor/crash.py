@@ -31,23 +31,31 @@ class Verdict(NamedTuple):
 def judge_death(status: int | None, ward: Ward) -> Verdict:
     """Charge the guilty: the only job that ran, or the one whose limit passed. Several are suspects.
 
+    A batch is several jobs. A job that waits for others may have been at work all the same; only beside a suspect,
+    which was started when nothing else ran, it is believed.
+
     `status` is as `os.waitpid` gives it, None if nobody knows it.
     """
     is_clean = bool(ward.farewell) and status in (0, None) and ward.crash is None
     crash = ward.crash or Crash("crashed", f"the process {describe_exit(status)}")
     if is_clean:
         return Verdict(Crash("released", ward.farewell), True, None, [], b"")
-    running = [run.id for run in ward.board.running()]
+    runs = ward.board.running()
     if crash.reason == "time_limit":
-        return Verdict(
-            crash, False, ward.guilty, [], encode_failure(TimeLimitExceeded(crash.text), with_traceback=False)
-        )
+        error = encode_failure(TimeLimitExceeded(crash.text), with_traceback=False)
+        late = [job_id for run in runs if run.id == ward.guilty for job_id in ward.board.ids_of(run)]
+        if len(late) > 1:  # a batch: each of its jobs gets the time to show what it takes alone
+            return Verdict(crash, False, None, late, error)
+        return Verdict(crash, False, ward.guilty, [], error)
     if crash.reason != "crashed" or _is_our_fault(status):
         return Verdict(crash, False, None, [], b"")
     error = encode_failure(WorkerLost(f"{crash.text} while it ran the job"), with_traceback=False)
-    if len(running) == 1:
-        return Verdict(crash, False, running[0], [], error)
-    return Verdict(crash, False, None, running, error)
+    ids = [job_id for run in runs for job_id in ward.board.ids_of(run)]
+    at_work = [run.id for run in runs if not run.waits]
+    if len(ids) > 1 and not (len(at_work) == 1 and ward.board.runs_suspect):
+        return Verdict(crash, False, None, ids, error)
+    guilty = at_work or ids
+    return Verdict(crash, False, guilty[0] if guilty else None, [], error)
 
 
 def _is_our_fault(status: int | None) -> bool:
