@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from treadle.exceptions import ConfigurationError, JobCancelled, Retry, SerializationError
 from treadle.job import Delivery
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from treadle.task import Task
 
 _DIRECT_CALL = Delivery("", "", b"", "", 0, b"", 0, 0, 0, False, b"", 0)
+
+
+class Place(Protocol):
+    """Where one job of a worker runs at a time."""
+
+    def leave(self, request: Request) -> bool:
+        """Let others run here while `request` waits for one of them. False if it is to wait in its place."""
+        ...
+
+    def come_back(self, request: Request) -> None:
+        """`request` goes on, however many run meanwhile. To be called as often as `leave` answered True."""
+        ...
 
 
 class Request:
@@ -34,6 +46,8 @@ class Request:
     retry_asked: Retry | None = None
     #: The jobs of a batch that runs as one; empty for a job that runs alone.
     requests: Sequence[Request] = ()
+    #: Where it runs, if others may run there while it waits.
+    place: Place | None = None
 
     # Celery's attributes for what is not there (yet): no workflow, no callbacks, no message broker.
     group: str | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from treadle.current import current_app_object
 from treadle.exceptions import JobCancelled, JobExpired, JobNotFound, TaskError
 from treadle.job import Record
-from treadle.observe.current import current_job_var
+from treadle.observe.blocking import allow_join_result, refuse_blocking_in_a_job
 from treadle.serialization.failure import decode_failure, describe_failure
 from treadle.states import RETRY, SUCCESS, celery_state
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from treadle.app import Treadle
+
+__all__ = ["AsyncResult", "EagerResult", "allow_join_result", "eager_record", "failure_of", "result_by_id"]
 
 R = TypeVar("R")
 
@@ -127,19 +129,16 @@ class AsyncResult(Generic[R]):
         `timeout` is in seconds; None waits as long as it takes. `interval`, Celery's pause between looks, has
         no meaning where the store tells. Raises ResultTimeout when the time is over, JobNotFound for an
         unknown id, RuntimeError inside a task (it would hold a slot while it waits for another) unless
-        `disable_sync_subtasks=False`.
+        `disable_sync_subtasks=False`, or within `allow_join_result()`.
         """
         if self._final is not None:
             return self._outcome(self._final, propagate)
-        if disable_sync_subtasks and current_job_var.get() is not None:
-            raise RuntimeError(
-                "get() inside a task blocks a worker slot until another job ends, which may never be run: "
-                "return a workflow instead, or pass disable_sync_subtasks=False if the other job runs elsewhere"
-            )
+        if disable_sync_subtasks:
+            refuse_blocking_in_a_job()
         return self._outcome(self.app.waiting.wait(self.id, timeout), propagate)
 
     async def aget(self, timeout: float | None = None, propagate: bool = True) -> R:
-        """`get`, without blocking the event loop. Allowed inside a coroutine task: it blocks nobody else."""
+        """`get`, without blocking the event loop. Inside an `async def` task the worker runs others meanwhile."""
         record = self._final or await self.app.waiting.await_(self.id, timeout)
         return self._outcome(record, propagate)
 

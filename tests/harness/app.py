@@ -14,7 +14,7 @@ from treadle import Task, Treadle, current_job
 from treadle.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from treadle.logs import get_task_logger
 
-app = Treadle("tests", imports=["tests.harness.batch_tasks"])
+app = Treadle("tests", imports=["tests.harness.batch_tasks", "tests.harness.awaiting_tasks"])
 
 STEP_S = 0.01
 _hoard: list[bytes] = []

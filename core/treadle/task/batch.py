@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from treadle.exceptions import BatchAnswerError, ConfigurationError
 from treadle.observe.current import current_job_var
@@ -57,14 +57,17 @@ def outcomes_of(task: str, answer: object, count: int) -> Sequence[Any]:
     """The outcomes that a batch function answered, one per job. Raises BatchAnswerError if it answered otherwise."""
     if answer is None:
         return (None,) * count
-    if isinstance(answer, Sequence) and not isinstance(answer, str | bytes | bytearray | Mapping):
-        outcomes: Sequence[Any] = answer
-        if len(outcomes) == count:
-            return outcomes
-        raise BatchAnswerError(f"batch task {task!r} answered {len(outcomes)} outcomes for {count} jobs")
+    if _is_list(answer):
+        if len(answer) == count:
+            return answer
+        raise BatchAnswerError(f"batch task {task!r} answered {len(answer)} outcomes for {count} jobs")
     raise BatchAnswerError(
         f"batch task {task!r} answered {answer!r:.80}; expected None, or a list with one outcome for each job"
     )
+
+
+def _is_list(answer: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(answer, Sequence) and not isinstance(answer, str | bytes | bytearray)
 
 
 def _current_run() -> Request:

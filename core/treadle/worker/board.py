@@ -9,7 +9,7 @@ death. Times are of the system's monotonic clock, which all processes of a machi
     256 KiB         what is collected for batches, as lines of such JSON
     1 MiB           the ids of running batches (`treadle.worker.members`)
     then per row    receipt, hard deadline, start time, length of the id, where the ids of the batch are and their
-                    length, whether it waits, and 256 bytes for the id
+                    length, whether it waits (and is suspect), and 256 bytes for the id
 
 There is a row for each slot, and more for jobs that run in the place of others that wait.
 """
@@ -56,6 +56,8 @@ class Running(NamedTuple):
     span: Span = Span(0, 0)
     #: It waits for other jobs, and let others run in its place.
     waits: bool = False
+    #: It waits, and was claimed as a suspect.
+    suspect: bool = False
 
 
 def board_size(slots: int) -> int:
@@ -132,6 +134,15 @@ class Board:
         self._ints[(_HEADER_BYTES + slot * _SLOT_BYTES) >> 3] = 0
         self._ints[_DONE] += 1
 
+    def show_waiting(self, slot: int, *, waits: bool, suspect: bool = False) -> None:
+        """The job in this slot waits, so that the next one may be started; or it goes on."""
+        self._ints[_first_word(slot) + _WAITS] = waits + 2 * suspect
+        self._ints[_DONE] += waits
+
+    def add_row(self, slot: int) -> None:
+        """There is one slot more."""
+        self._ints[_ROWS] = max(self._ints[_ROWS], slot + 1 - self.slots)
+
     def show_members(self, slot: int, span: Span) -> None:
         """What starts to run in this slot is a batch of these jobs. An empty span: it is none any more."""
         word = _first_word(slot)
@@ -201,6 +212,7 @@ class Board:
             self._floats[word + _DEADLINE],
             span,
             self._ints[word + _WAITS] != 0,
+            self._ints[word + _WAITS] > 1,
         )
 
     def _claimed_ahead(self) -> list[Delivery]:

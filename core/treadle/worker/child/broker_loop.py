@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from treadle.exceptions import BrokerUnavailable, LeaseLost, TreadleError
 from treadle.settlement import Release, Settlement
+from treadle.worker.board import MAX_WAITING
 from treadle.worker.child.bundle import Bundle
 from treadle.worker.child.pace import MAX_BATCH
 
@@ -88,7 +89,8 @@ class BrokerLoop:
             except TreadleError:
                 logger.exception("the broker refused a call, trying again")
                 self._wait_out(None)
-        self._desk.close(self._slots)
+        # More threads may take than there are slots.
+        self._desk.close(self._slots + MAX_WAITING)
 
     def stop(self, why: str, grace_s: float | None = None) -> None:
         """Claim nothing more, give the unstarted back, end when the running jobs have. From any thread.
@@ -112,7 +114,7 @@ class BrokerLoop:
         want = self._wanted()
         if self._is_time_to_settle(now_s, want):
             self._exchange()
-        elif want and self._desk.held == 0:
+        elif want and self._desk.at_work == 0:
             self._claim(want, idle=True, wait_s=self._next_event_s(now_s))
         elif want:
             self._claim(want, idle=False, wait_s=self._next_event_s(now_s))
@@ -132,7 +134,7 @@ class BrokerLoop:
         chunk = self._unsettled[:_SETTLE_CHUNK]
         # More than a moment ago: what was collected has made room.
         want = self._wanted() if len(chunk) == len(self._unsettled) else 0
-        answer = self._consumer.settle(chunk, claim_next=want, idle=self._desk.held == 0)
+        answer = self._consumer.settle(chunk, claim_next=want, idle=self._desk.at_work == 0)
         self._settled_s = time.monotonic()
         if answer.refused:
             logger.warning("refused as late, another worker has them now: %s", ", ".join(answer.refused))
@@ -154,47 +156,58 @@ class BrokerLoop:
         self._suspects_wait = claimed.suspects_wait
         if not deliveries:
             return
-        if self.stopping or not self._may_start():
+        if self._is_closing or not self._may_start():
             self._give_back(deliveries)
             return
         if self._collector is not None:
-            deliveries = self._collector.sift(deliveries, self._slots - self._desk.held)
+            deliveries = self._collector.sift(deliveries, self._free_slots)
             if not deliveries:
                 return
         self._running_alone = deliveries[0].suspect
-        fitting = max(self._pace.fitting(deliveries), self._slots - self._desk.held)
+        fitting = max(self._pace.fitting(deliveries), self._free_slots)
         self._give_back(deliveries[fitting:])
         self._board.hold(deliveries[:fitting])
         self._desk.put(deliveries[:fitting])
 
     def _wanted(self) -> int:
         """How many deliveries to ask for: none unless a slot is free."""
-        free = self._slots - self._desk.held
-        if free <= 0 or self.stopping or not self._may_start():
+        free = self._free_slots
+        if free <= 0 or self._is_closing or not self._may_start():
             return 0
-        if self._desk.held and (self._running_alone or self._suspects_wait):
+        if self._desk.at_work and (self._running_alone or self._suspects_wait):
             return 0
         want = max(free, self._pace.batch_size()) if self._desk.held == 0 else free
         promised = self._desk.held + len(self._unsettled)
         if self._collector is not None:
             want = max(want, min(MAX_BATCH, self._collector.appetite()))
             promised += self._desk.bundled + self._collector.count
-        return want if self._jobs_left is None else max(0, min(want, self._jobs_left - promised))
+        if self._jobs_left is None or self._desk.waiting:
+            return want
+        return max(0, min(want, self._jobs_left - promised))
+
+    @property
+    def _free_slots(self) -> int:
+        return self._slots + self._desk.waiting - self._desk.held
+
+    @property
+    def _is_closing(self) -> bool:
+        """Whether it claims no more. What waits for other jobs must get them, even in a child to be recycled."""
+        return bool(self.stopping) and not (self.stopping == "recycle" and self._desk.waiting)
 
     def _hand_back(self, now_s: float) -> None:
         """Give unstarted deliveries back when the worker stops, or the job before them takes long."""
-        if self._desk.unstarted and (self.stopping or now_s - self._desk.taken_s > HAND_BACK_AFTER_S):
+        if self._desk.unstarted and (self._is_closing or now_s - self._desk.taken_s > HAND_BACK_AFTER_S):
             for unit in self._desk.take_back():
                 self._give_back(self._unbundled(unit) if isinstance(unit, Bundle) else [unit])
         collector = self._collector
         if collector is not None and collector.count:
-            must_not_start = self.stopping or not self._may_start() or self._board.is_recalled
-            self._give_back(collector.take_all() if must_not_start else collector.take_late())
+            goes_back = self._is_closing or not self._may_start() or self._board.is_recalled
+            self._give_back(collector.take_all() if goes_back else collector.take_late())
 
     def _start_batches(self, collector: Collector) -> None:
         """Hand out the batches that are due, unless a suspect runs, which must be alone."""
-        if not (self._desk.held and self._running_alone):
-            collector.start_due(self._slots - self._desk.held)
+        if not (self._desk.at_work and self._running_alone):
+            collector.start_due(self._free_slots)
 
     def _collect(self) -> None:
         """Take in the outcomes that the pool has left."""

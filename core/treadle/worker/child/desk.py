@@ -39,10 +39,15 @@ class Desk:
         self.bundled = 0
         #: When the pool last took a delivery (monotonic seconds).
         self.taken_s = 0.0
+        #: How many of the started wait for other jobs, and let others run in their place. Changed under the lock.
+        self.waiting = 0
+        self.lock = threading.Lock()
+        #: Called when a place was given up, for pools that must do something to use it.
+        self.on_lent: Callable[[], None] = nothing
         #: True once no more deliveries will come.
         self.closed = False
         #: Called after deliveries were put down, for pools that do not block in `take`.
-        self.on_put: Callable[[], None] = _nothing
+        self.on_put: Callable[[], None] = nothing
         #: Called when the broker thread should look, wherever it waits.
         self.ring: Callable[[], None] = self._bell.set
 
@@ -99,6 +104,11 @@ class Desk:
         """Whether settlements wait to be collected."""
         return bool(self._outbox or self._bundle_outbox)
 
+    @property
+    def at_work(self) -> int:
+        """How many deliveries are held, without those that wait for other jobs."""
+        return self.held - self.waiting
+
     def wait(self, timeout_s: float | None) -> None:
         """Wait until the bell rings."""
         self._bell.wait(timeout_s)
@@ -140,5 +150,5 @@ class Desk:
             self.ring()
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """No pool needs to be told."""

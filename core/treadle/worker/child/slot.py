@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import TYPE_CHECKING, cast
@@ -10,6 +11,7 @@ from treadle.execution.batch_runner import BatchRun, BatchRunner
 from treadle.request import Request
 from treadle.serialization.failure import encode_failure
 from treadle.settlement import Fail, Release
+from treadle.worker.board import MAX_WAITING
 from treadle.worker.child.bundle import Bundle
 from treadle.worker.members import Span
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from treadle.worker.board import Board
     from treadle.worker.child.desk import Desk
 
+logger = logging.getLogger(__name__)
+
 
 class Slot:
     """Runs deliveries one after another. Pools subclass it to say how a run is interrupted."""
@@ -33,6 +37,8 @@ class Slot:
         self._pid = os.getpid()
         #: What runs here now.
         self.request: Request | None = None
+        #: For how many other jobs it waits, having given its place up.
+        self._waits_for = 0
         #: When the run is to be interrupted (monotonic seconds); 0: never.
         self.soft_deadline_s = 0.0
 
@@ -58,6 +64,8 @@ class Slot:
         started_s = time.monotonic()
         request = self._start(delivery, started_s)
         settlement = self._run(request) if isinstance(request, Request) else request
+        if settlement is None:
+            return  # it goes on by itself
         if os.getpid() != self._pid:
             os._exit(0)  # the task forked and returned in both processes; only one of them is a child of ours
         self.end()
@@ -66,15 +74,21 @@ class Slot:
     def run_bundle(self, bundle: Bundle) -> None:
         """Run the jobs of a batch in one call and leave their outcomes on the desk."""
         batch = self._start_bundle(bundle)
-        settlements = self._run_batch(batch) if isinstance(batch, BatchRun) else batch
+        settlements = self._run_batch(batch, bundle) if isinstance(batch, BatchRun) else batch
+        if settlements is None:
+            return
         if os.getpid() != self._pid:
             os._exit(0)
         self._end_bundle(bundle, settlements)
 
-    def _run(self, request: Request) -> Settlement:
+    def _run(self, request: Request) -> Settlement | None:
+        """The settlement; None from a pool that leaves it on the desk later."""
+        return self._run_coroutine(request) if request.task_object.is_async else self._runner.run(request)
+
+    def _run_coroutine(self, request: Request) -> Settlement | None:
         return self._runner.run(request)
 
-    def _run_batch(self, batch: BatchRun) -> list[Settlement]:
+    def _run_batch(self, batch: BatchRun, bundle: Bundle) -> list[Settlement] | None:
         return self.batch_runner.run_batch(batch)
 
     @property
@@ -134,9 +148,44 @@ class Slot:
 
     def end(self) -> None:
         """The run is over: nothing can interrupt it any more."""
+        if self._waits_for:
+            with self._desk.lock:
+                self._waits_for = 0
+                self._take_place()
         self.request = None
         self.soft_deadline_s = 0.0
         self._board.end(self.index)
+
+    def leave(self, request: Request) -> bool:
+        """Let others run in this place while `request` waits for another job. False: too many do so already."""
+        with self._desk.lock:
+            if self.request is not request:
+                return False
+            if not self._waits_for:
+                if self._desk.waiting >= MAX_WAITING:
+                    logger.warning("job %s keeps its slot while it waits: %d others wait", request.id, MAX_WAITING)
+                    return False
+                self._desk.waiting += 1
+                self._board.show_waiting(self.index, waits=True, suspect=request.delivery.suspect)
+            self._waits_for += 1
+        self._desk.on_lent()
+        self._desk.ring()
+        return True
+
+    def come_back(self, request: Request) -> None:
+        """One of the jobs that `request` waited for has ended."""
+        with self._desk.lock:
+            if self.request is not request or not self._waits_for:
+                return  # a coroutine that its job has left behind
+            self._waits_for -= 1
+            if not self._waits_for:
+                self._take_place()
+
+    def _take_place(self) -> None:
+        """Count again as one that is at work. Under the desk's lock."""
+        self._desk.waiting -= 1
+        self._board.show_waiting(self.index, waits=False)
+        self._desk.ring()
 
     def interrupt(self, error: BaseException) -> bool:
         """Make the running code raise `error`, once. From the broker thread.

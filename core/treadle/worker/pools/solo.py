@@ -13,8 +13,6 @@ from treadle.worker.pools.prefork import MainThreadSlot, PreforkPool
 if TYPE_CHECKING:
     from treadle.job import Delivery
     from treadle.settlement import Settlement
-    from treadle.worker.child.event_loops import EventLoop
-    from treadle.worker.pools import PoolParts
 
 
 class SoloPool(PreforkPool):
@@ -22,14 +20,14 @@ class SoloPool(PreforkPool):
 
     name = "solo"
 
-    def _slot(self, parts: PoolParts, loop: EventLoop) -> MainThreadSlot:
-        return SoloSlot(parts, loop)
+    def _slot(self, index: int) -> MainThreadSlot:
+        return SoloSlot(index, self._parts, self._loop, self._knock)
 
 
 class SoloSlot(MainThreadSlot):
     """Refuses what it cannot enforce: a limit given at the call reaches the worker only with the job."""
 
-    def _run(self, request: Request) -> Settlement:
+    def _run(self, request: Request) -> Settlement | None:
         return super()._run(request) if request.time_limit is None else _refused(request)
 
     def _prepare(self, delivery: Delivery) -> Request | Settlement:
