@@ -95,21 +95,28 @@ def test_a_job_that_waits_at_the_end_of_the_grace_time_goes_back_uncharged(rig: 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "asyncio"])
 def test_who_waits_and_who_runs_are_both_suspects_when_the_child_dies(rig: Rig, pool: str) -> None:
     rig.start_worker(worker_pool=pool, worker_concurrency=1)
-    parent = rig.client.send("awaits", "first_waits", rig.gate("never"))
+    parent = rig.client.send("awaits", "until", rig.gate("gate"))
     victim = rig.ledger.await_entry("start", count=2)
+    awaited = next(entry.job_id for entry in rig.ledger.entries("start") if entry.job_id != parent.id)
 
     processes.kill(victim.pid)
+    rig.open("gate")
 
-    record = rig.client.await_state(parent)
-    assert (record.state, record.attempt, record.crashes) == ("succeeded", 1, 0)
+    for job in (parent, rig.client.app.AsyncResult(awaited)):
+        record = rig.client.await_state(job)
+        assert (record.state, record.attempt, record.crashes) == ("succeeded", 1, 0)
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("pool", ["prefork", "threads", "asyncio"])
-def test_a_job_that_kills_its_child_while_another_awaits_it_is_found_guilty(rig: Rig, pool: str) -> None:
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("pool", ["prefork", "asyncio"])
+def test_a_job_that_makes_and_awaits_killers_does_not_run_for_ever(rig: Rig, pool: str) -> None:
     rig.start_worker(worker_pool=pool, worker_concurrency=1)
 
     parent = rig.client.send("awaits", "exits", 3)
 
-    error = parent.get(timeout=60, propagate=False)
+    error = parent.get(timeout=120, propagate=False)
     assert "exited with code 3" in str(error)
+    made = [entry for entry in rig.ledger.entries() if entry.job_id != parent.id]
+    records = rig.client.await_all_final([rig.client.app.AsyncResult(entry.job_id) for entry in made])
+    assert {(record.state, record.reason) for record in records} == {("failed", "crashed")}
