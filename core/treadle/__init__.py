@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from treadle.registry import shared_task
     from treadle.request import current_job
     from treadle.result import AsyncResult, GroupResult
-    from treadle.task import Task
+    from treadle.task import Batch, Task
     from treadle.workflows.chain import chain
     from treadle.workflows.chord import at_least, chord
     from treadle.workflows.group import group
@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 #: Where each public name lives. Loaded on first use, so that `import treadle` costs next to nothing.
 _HOMES = {
     "AsyncResult": "treadle.result",
+    "Batch": "treadle.task",
     "GroupResult": "treadle.result",
     "Signature": "treadle.workflows.signature",
     "Task": "treadle.task",
@@ -45,6 +46,7 @@ _HOMES = {
 
 __all__ = [
     "AsyncResult",
+    "Batch",
     "GroupResult",
     "Signature",
     "Task",

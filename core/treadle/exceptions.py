@@ -7,6 +7,8 @@ TreadleError
 ├── TaskNotRegistered       no task has that name
 ├── JobNotFound             nobody knows that id                        (also LookupError)
 ├── SerializationError      a value cannot travel, or bytes cannot be read
+│   └── UnusableValueError  a task returned what cannot be kept
+│       └── BatchAnswerError  a batch task returned something else than one outcome per job
 ├── SecurityError           content that is refused
 ├── ResultTimeout           the result did not come within the timeout  (also TimeoutError)
 ├── LeaseLost               a child's lease was taken away; it must not start anything
@@ -62,6 +64,14 @@ class JobNotFound(TreadleError, LookupError):
 
 class SerializationError(TreadleError):
     """A value cannot be serialized, or bytes cannot be read back. The message names the place."""
+
+
+class UnusableValueError(SerializationError):
+    """A task returned what cannot be kept. The function has run: running it again would give the same."""
+
+
+class BatchAnswerError(UnusableValueError):
+    """A batch task returned something else than None or one outcome for each of its jobs."""
 
 
 class SecurityError(TreadleError):

@@ -11,7 +11,7 @@ from treadle.exceptions import ConfigurationError, TaskNotRegistered
 from treadle.naming import nearest, task_name
 from treadle.routing import Annotations
 from treadle.settings import import_object
-from treadle.task import AsyncTask, Task, check_task_options
+from treadle.task import AsyncTask, BatchTask, Task, check_task_options
 from treadle.task.mapping import MAPPING_TASKS
 from treadle.task.options import ANNOTATION_OPTIONS
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Literal, Unpack
 
     from treadle.app import Treadle
-    from treadle.task import TaskOptions
-    from treadle.task.decorators import BindingDecorator, Decorator
+    from treadle.task import Batch, TaskOptions
+    from treadle.task.decorators import BatchDecorator, BindingBatchDecorator, BindingDecorator, Decorator
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -109,7 +109,7 @@ def make_task(app: Treadle | None, function: Callable[..., Any], options: Mappin
             f"{function.__qualname__} is a generator function, which runs nothing when a worker calls it: "
             "return a list, or loop inside the task"
         )
-    task: Task[..., Any] = (options.get("base") or _default_base(app, function))()
+    task: Task[..., Any] = (options.get("base") or _default_base(app, function, options))()
     name = options.get("name") or task_name(function, app.name if app is not None else None)
     task.define(app, function, {**options, "name": name})
     return task
@@ -119,6 +119,14 @@ def make_task(app: Treadle | None, function: Callable[..., Any], options: Mappin
 def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
 @overload
 def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def shared_task(
+    function: None = None, /, *, batch: Batch, bind: Literal[True], **options: Unpack[TaskOptions]
+) -> BindingBatchDecorator: ...
+@overload
+def shared_task(
+    function: None = None, /, *, batch: Batch, bind: Literal[False] = False, **options: Unpack[TaskOptions]
+) -> BatchDecorator: ...
 @overload
 def shared_task(
     function: None = None, /, *, bind: Literal[True], **options: Unpack[TaskOptions]
@@ -141,8 +149,12 @@ def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -
     return decorate
 
 
-def _default_base(app: Treadle | None, function: Callable[..., Any]) -> type[Task[..., Any]]:
+def _default_base(
+    app: Treadle | None, function: Callable[..., Any], options: Mapping[str, Any]
+) -> type[Task[..., Any]]:
     base = Task if app is None else app.Task
+    if base is Task and options.get("batch") is not None:
+        return BatchTask
     return AsyncTask if base is Task and inspect.iscoroutinefunction(function) else base
 
 

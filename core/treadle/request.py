@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from treadle.exceptions import ConfigurationError, JobCancelled, Retry, SerializationError
 from treadle.job import Delivery
@@ -22,6 +22,18 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _DIRECT_CALL = Delivery("", "", b"", "", 0, b"", 0, 0, 0, False, b"", 0)
 
 
+class Place(Protocol):
+    """Where one job of a worker runs at a time."""
+
+    def leave(self, request: Request) -> bool:
+        """Let others run here while `request` waits for one of them. False if it is to wait in its place."""
+        ...
+
+    def come_back(self, request: Request) -> None:
+        """`request` goes on, however many run meanwhile. To be called as often as `leave` answered True."""
+        ...
+
+
 class Request:
     """One run of one job, from the inside. Attributes are Celery's where Celery has them."""
 
@@ -35,6 +47,10 @@ class Request:
     gave_up: BaseException | None = None
     #: The retry that `self.retry(throw=False)` asked for.
     retry_asked: Retry | None = None
+    #: The jobs of a batch that runs as one; empty for a job that runs alone.
+    requests: Sequence[Request] = ()
+    #: Where it runs, if others may run there while it waits.
+    place: Place | None = None
 
     #: What it takes from the jobs before it, as its first arguments: "", "value" or "error".
     input: str = ""
@@ -197,6 +213,10 @@ class Request:
         content = encode([word, meta])
         return self._note is not None and self._note(self.delivery, content)
 
+    def update_state(self, state: str = "PROGRESS", meta: Any = None) -> bool:
+        """Tell whoever looks how far this job is, as `Task.update_state` does: for the jobs of a batch."""
+        return self.note(state, meta, self.task_object.app.result_codec.encode)
+
     def raise_if_cancelled(self) -> None:
         """Raise JobCancelled if somebody asked to cancel this job: for long loops in task code."""
         if self.cancelled:
@@ -215,17 +235,19 @@ class Request:
 
 
 def running_request() -> Request | None:
-    """The job that is running here, or None outside a job."""
+    """The job that is running here, or None outside a job and in a batch, which is many."""
     current = current_job_var.get()
-    return current if isinstance(current, Request) else None
+    return current if isinstance(current, Request) and not current.requests else None
 
 
 def current_job() -> Request:
     """The job that is running here: in this thread, or in this asyncio task.
 
-    Raises ConfigurationError outside a job.
+    Raises ConfigurationError outside a job, and in a batch.
     """
     request = running_request()
+    if request is None and current_job_var.get() is not None:
+        raise ConfigurationError("current_job() was called in a batch, which is many: use the requests it was given")
     if request is None:
         raise ConfigurationError("current_job() was called outside a job; it is known only while a task runs")
     return request

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from treadle.exceptions import BrokerUnavailable, JobNotFound, ResultTimeout
 from treadle.job import Record
+from treadle.observe.current import current_job_var
+from treadle.request import Request
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,6 +32,8 @@ _IDLE_S = 10.0
 #: waiting for very many does not cost their square.
 _LOOK_S = 2e-6
 _LONGEST_GATHER_S = 0.02
+#: A job that waits for another keeps its place in the worker for so long: the other may have ended already.
+_BRIEF_S = 0.02
 
 
 class Waiter:
@@ -118,7 +122,7 @@ class Waiting:
         try:
             self._join(waiter)
             async with asyncio.timeout(timeout_s):
-                await waiter.future
+                await _beside_others(waiter.future)
         except TimeoutError:
             raise _timeout(job_id, timeout_s) from None
         finally:
@@ -262,6 +266,22 @@ class Waiting:
         for waiter in waiters:
             # One for each: it will be raised, and get a traceback, in as many threads.
             waiter.settle(BrokerUnavailable(str(error)) if isinstance(error, BrokerUnavailable) else error)
+
+
+async def _beside_others(future: asyncio.Future[None]) -> None:
+    """Await the future. A job lets others run in its place meanwhile: it may be one of them that it waits for."""
+    import asyncio
+
+    request = current_job_var.get()
+    place = request.place if isinstance(request, Request) else None
+    if place is not None and isinstance(request, Request):
+        await asyncio.wait([future], timeout=_BRIEF_S)
+        if not future.done() and place.leave(request):
+            try:
+                await future
+            finally:
+                place.come_back(request)
+    await future
 
 
 def _gather(awaited: int) -> None:

@@ -14,9 +14,9 @@ from treadle import Task, Treadle, current_job
 from treadle.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from treadle.logs import get_task_logger
 
-app = Treadle("tests")
+app = Treadle("tests", imports=["tests.harness.batch_tasks", "tests.harness.awaiting_tasks"])
 
-_STEP_S = 0.01
+STEP_S = 0.01
 _hoard: list[bytes] = []
 
 
@@ -64,7 +64,7 @@ async def awork(duration_ms: float) -> int:
 def until(gate: str) -> str:
     note("start")
     while not is_open(gate):
-        time.sleep(_STEP_S)
+        time.sleep(STEP_S)
     note("end")
     return "opened"
 
@@ -73,7 +73,7 @@ def until(gate: str) -> str:
 async def auntil(gate: str) -> str:
     note("start")
     while not is_open(gate):  # noqa: ASYNC110 - another process opens the gate
-        await asyncio.sleep(_STEP_S)
+        await asyncio.sleep(STEP_S)
     note("end")
     return "opened"
 
@@ -85,7 +85,7 @@ def first_waits(*gates: str) -> int:
     run = 1 + len(Ledger(Path(os.environ["LEDGER"])).entries("start", current_job().id))
     note("start")
     while run <= len(gates) and not is_open(gates[run - 1]):
-        time.sleep(_STEP_S)
+        time.sleep(STEP_S)
     return run
 
 
@@ -97,7 +97,7 @@ def cleans_up() -> str:
     note("start")
     try:
         while True:
-            time.sleep(_STEP_S)
+            time.sleep(STEP_S)
     except SoftTimeLimitExceeded:
         note("cleaned")
         return "cleaned"
@@ -117,7 +117,7 @@ async def acleans_up() -> None:
 def never_ends() -> None:
     note("start")
     while True:
-        time.sleep(_STEP_S)
+        time.sleep(STEP_S)
 
 
 @app.task
@@ -132,7 +132,7 @@ def cannot_be_interrupted() -> None:
     while True:
         try:
             while True:
-                time.sleep(_STEP_S)
+                time.sleep(STEP_S)
         except BaseException:  # noqa: BLE001 - bad manners are the point
             note("shrugged")
 
@@ -158,7 +158,7 @@ def swells(mebibytes: int) -> None:
     note("start")
     hoard = b"x" * (mebibytes << 20)
     while hoard:
-        time.sleep(_STEP_S)
+        time.sleep(STEP_S)
 
 
 @app.task
@@ -199,7 +199,7 @@ def watched(what: str) -> str:
     if what == "exit":
         os._exit(3)
     while what == "hang":
-        time.sleep(_STEP_S)
+        time.sleep(STEP_S)
     return what
 
 
@@ -222,7 +222,7 @@ def reports(self: Task[..., Any], gate: str) -> str:
     self.update_state(state="BAKING", meta={"percent": 40})
     note("start")
     while not is_open(gate):
-        time.sleep(_STEP_S)
+        time.sleep(STEP_S)
     return "baked"
 
 

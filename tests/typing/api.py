@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, assert_type
 
-from treadle import AsyncResult, Signature, Task, Treadle, shared_task
+from treadle import AsyncResult, Batch, Signature, Task, Treadle, shared_task
+from treadle.request import Request
 
 app = Treadle("typed", broker="memory://")
 
@@ -79,3 +80,28 @@ async def use() -> None:
     coroutine = fetch("https://x")
     assert_type(await assert_type(coroutine, Coroutine[Any, Any, bytes]), bytes)
     assert_type(await fetch.delay("https://x"), bytes)
+
+
+@app.task(batch=Batch(size=50, wait_s=0.5), queue="index")
+def index(requests: list[Request]) -> list[int]:
+    return [len(request.args) for request in requests]
+
+
+@app.task(batch=Batch())
+async def aindex(requests: list[Request]) -> list[str | ValueError]:
+    return [ValueError(request.id) if request.cancelled else request.id for request in requests]
+
+
+@app.task(bind=True, batch=Batch())
+def bound_index(self: Task[..., Any], requests: list[Request]) -> None: ...
+
+
+@shared_task(batch=Batch())
+def shared_index(requests: list[Request]) -> list[float]:
+    return [float(request.update_state(meta=1)) for request in requests]
+
+
+assert_type(index.delay("any", 1, argument=object()), AsyncResult[int])
+assert_type(aindex.delay().get(), str | ValueError)
+assert_type(bound_index.delay(1), AsyncResult[None])
+assert_type(shared_index.apply_async((1, "two")), AsyncResult[float])

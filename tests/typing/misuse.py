@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from treadle import Task, Treadle, shared_task
+from treadle import Batch, Task, Treadle, shared_task
 
 app = Treadle("typed", broker="memory://")
 
@@ -45,3 +45,11 @@ async def use() -> None:
     await spell.adelay("one")  # refused
     text: str = await fetch.delay("https://x")  # refused
     await fetch.adelay(text, number, content)  # refused
+
+
+@app.task(batch=100)  # refused
+def no_batch(requests: list[Any]) -> None: ...
+
+
+@app.task(batch=Batch())  # refused
+def takes_no_list(number: int) -> None: ...

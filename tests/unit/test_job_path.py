@@ -17,6 +17,7 @@ import pytest
 
 import treadle
 from treadle import Treadle
+from treadle.job import Delivery
 from treadle.worker.board import Board, board_size
 from treadle.worker.child.desk import Desk
 from treadle.worker.child.process import Assignment, Child
@@ -59,7 +60,7 @@ class Worker:
         held = self.desk.unstarted
         for _ in range(held):
             delivery = self.desk.take()
-            assert delivery is not None
+            assert isinstance(delivery, Delivery)
             self.slot.run(delivery)
         self.child.loop._step()
         return held

@@ -19,6 +19,7 @@ from treadle.interfaces import Consumer
 from treadle.job import Delivery
 from treadle.naming import dotted_path, task_name
 from treadle.observe.current import current_job_var
+from treadle.result import allow_join_result
 from treadle.serialization.failure import encode_failure
 from treadle.settlement import Complete, Fail, Retry
 
@@ -103,6 +104,11 @@ def test_waiting_inside_a_task_is_refused_unless_it_is_meant(result: AsyncResult
             result.get()
         with pytest.raises(TimeoutError):
             result.get(timeout=0, disable_sync_subtasks=False)
+        with pytest.raises(TimeoutError), allow_join_result():
+            result.get(timeout=0)
+        for blocks in (result.get, result.wait, lambda: list(result.collect())):
+            with pytest.raises(RuntimeError, match="`await` the handle"):
+                blocks()
     finally:
         current_job_var.reset(token)
 

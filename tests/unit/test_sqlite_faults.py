@@ -354,5 +354,13 @@ def test_looking_and_claiming_read_indexes_only(broker: SqlBroker) -> None:
 
 
 def is_small(step: str) -> bool:
-    small = ("treadle_lease", "treadle_queue", "treadle_owed", "live_suspect", "json_each", "CONSTANT ROW", "COVERING INDEX")
+    small = (
+        "treadle_lease",
+        "treadle_queue",
+        "treadle_owed",
+        "live_suspect",
+        "json_each",
+        "CONSTANT ROW",
+        "COVERING INDEX",
+    )
     return any(word in step for word in small)

@@ -94,3 +94,51 @@ def test_a_batch_too_large_to_show_is_not_recalled() -> None:
     shared.hold([delivery("x" * 255)] * 500)
     assert shared.recall() == []
     assert not shared.is_recalled
+
+
+def test_what_is_collected_is_recalled_whatever_the_number_of_slots() -> None:
+    shared = board(4)
+    shared.collect([delivery("a", 1), delivery("b", 2)])
+    shared.collect([delivery("c", 3)])
+    assert [(each.id, each.receipt) for each in shared.recall()] == [("a", 1), ("b", 2), ("c", 3)]
+    assert shared.is_recalled
+
+
+def test_what_is_handed_out_is_collected_no_more_and_ends_the_recall() -> None:
+    shared = board()
+    shared.collect([delivery("a"), delivery("b")])
+    shared.recall()
+    shared.recollect([delivery("b")])
+    assert not shared.is_recalled
+    assert [each.id for each in shared.recall()] == ["b"]
+
+
+def test_what_there_is_no_room_for_is_collected_all_the_same() -> None:
+    shared = board()
+    shared.collect([delivery("x" * 255)] * 2000)
+    shared.collect([delivery("b")])
+    assert [each.id for each in shared.recall()] == ["b"]
+
+
+def test_the_place_of_a_job_that_waits_counts_as_free_for_what_is_claimed_ahead() -> None:
+    shared = board()
+    shared.hold([delivery("a"), delivery("b"), delivery("c")])
+    shared.begin(0, "a", 1, 0.0, 0.0)
+    shared.show_waiting(0, waits=True)
+    shared.add_row(1)
+    shared.begin(1, "b", 1, 0.0, 0.0)
+    assert [(run.id, run.waits) for run in shared.running()] == [("a", True), ("b", False)]
+    assert [each.id for each in shared.recall()] == ["c"]
+
+
+def test_a_board_for_a_new_child_shows_nothing_of_the_old_one() -> None:
+    shared = board()
+    shared.collect([delivery("a")])
+    shared.add_row(3)
+    for row in (0, 3):
+        shared.begin(row, "b", 1, 0.0, 0.0)
+        shared.show_waiting(row, waits=True)
+    shared.clear(1.0)
+    assert (shared.running(), shared.recall(), shared.done) == ([], [], 0)
+    shared.begin(0, "c", 1, 0.0, 0.0)
+    assert [(run.id, run.waits) for run in shared.running()] == [("c", False)]

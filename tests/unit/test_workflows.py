@@ -614,7 +614,7 @@ class TestTheWhole:
         token = current_job_var.set(Request.direct(tasks.add))
         try:
             for wait in (result.get, lambda: next(iter(result))):
-                with pytest.raises(RuntimeError, match="inside a task blocks a worker slot"):
+                with pytest.raises(RuntimeError, match="blocks a worker slot"):
                     wait()
         finally:
             current_job_var.reset(token)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from treadle.interfaces import Broker
     from treadle.job import Job
     from treadle.result import AsyncResult, EagerResult, GroupResult, Workflow
-    from treadle.task import AsyncTask, TaskOptions
-    from treadle.task.decorators import BindingDecorator, Decorator
+    from treadle.task import AsyncTask, Batch, TaskOptions
+    from treadle.task.decorators import BatchDecorator, BindingBatchDecorator, BindingDecorator, Decorator
     from treadle.workflows.signature import Signature
 
 P = ParamSpec("P")
@@ -61,6 +61,14 @@ class Treadle(Parts):
     def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self, function: None = None, /, *, batch: Batch, bind: Literal[True], **options: Unpack[TaskOptions]
+    ) -> BindingBatchDecorator: ...
+    @overload
+    def task(
+        self, function: None = None, /, *, batch: Batch, bind: Literal[False] = False, **options: Unpack[TaskOptions]
+    ) -> BatchDecorator: ...
     @overload
     def task(
         self, function: None = None, /, *, bind: Literal[True], **options: Unpack[TaskOptions]

@@ -19,9 +19,9 @@ from treadle.exceptions import (
     Retry,
     SerializationError,
     TimeLimitExceeded,
+    UnusableValueError,
     WorkerLost,
 )
-from treadle.execution.values import UnusableValueError
 from treadle.request import Request, encode_options
 from treadle.retry import RetryAfter, decide
 from treadle.serialization.failure import describe_failure, encode_failure

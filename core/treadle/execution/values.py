@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from treadle.exceptions import SerializationError
+from treadle.exceptions import SerializationError, UnusableValueError
 
 
 class Escaped:
@@ -20,10 +20,6 @@ def landed(value: Any) -> Any:
     if isinstance(value, Escaped):
         raise value.error
     return value
-
-
-class UnusableValueError(SerializationError):
-    """A task returned what cannot be kept. The function has run: running it again would give the same."""
 
 
 def check_unkept(task: str, value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from treadle.observe.blocking import allow_join_result
 from treadle.result.failing import failure_of
 from treadle.result.group import GroupResult
 from treadle.result.handle import AsyncResult, EagerResult, result_by_id
@@ -15,6 +16,7 @@ __all__ = [
     "Outcome",
     "Progress",
     "Workflow",
+    "allow_join_result",
     "failure_of",
     "result_by_id",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from treadle.current import current_app_object
 from treadle.exceptions import JobNotFound, ResultTimeout
+from treadle.observe.blocking import refuse_blocking_in_a_job
 from treadle.result.handle import AsyncResult
 from treadle.result.workflow import Workflow
 
@@ -90,7 +91,7 @@ class GroupResult(AsyncResult[list[Any]]):
 
     def as_completed(self, timeout: float | None = None) -> Iterator[AsyncResult[Any]]:
         """The members as they end. Raises ResultTimeout when the time is over and one has not ended."""
-        self._refuse_in_task("iterating over the members of a group")
+        refuse_blocking_in_a_job()
         waiting = {member.id: member for member in self.results}
         ends_s = None if timeout is None else time.monotonic() + timeout
         watch = self.store.watch()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from treadle.current import current_app_object
 from treadle.exceptions import JobNotFound
 from treadle.job import Record
-from treadle.observe.current import current_job_var
+from treadle.observe.blocking import refuse_blocking_in_a_job
 from treadle.result.failing import failure_of, failure_path, with_path
 from treadle.result.inputs import joined_value
 from treadle.serialization.failure import describe_failure
@@ -169,16 +169,16 @@ class AsyncResult(Generic[R]):
         `timeout` is in seconds; None waits as long as it takes. `interval`, Celery's pause between looks, has
         no meaning where the store tells. Raises ResultTimeout when the time is over, JobNotFound for an
         unknown id, RuntimeError inside a task (it would hold a slot while it waits for another) unless
-        `disable_sync_subtasks=False`.
+        `disable_sync_subtasks=False`, or within `allow_join_result()`.
         """
         if self._final is not None:
             return self._outcome(self._final, propagate)
         if disable_sync_subtasks:
-            self._refuse_in_task("get()")
+            refuse_blocking_in_a_job()
         return self._outcome(self.app.waiting.wait(self.id, timeout), propagate)
 
     async def aget(self, timeout: float | None = None, propagate: bool = True) -> R:
-        """`get`, without blocking the event loop. Allowed inside a coroutine task: it blocks nobody else."""
+        """`get`, without blocking the event loop. Inside an `async def` task the worker runs others meanwhile."""
         record = self._final or await self.app.waiting.await_(self.id, timeout)
         return self._outcome(record, propagate)
 
@@ -232,13 +232,6 @@ class AsyncResult(Generic[R]):
         if propagate:
             raise error
         return cast("R", error)
-
-    def _refuse_in_task(self, what: str) -> None:
-        if current_job_var.get() is not None:
-            raise RuntimeError(
-                f"{what} inside a task blocks a worker slot until another job ends, which may never be run: "
-                "return a workflow instead, or pass disable_sync_subtasks=False if the other job runs elsewhere"
-            )
 
     def _value(self, record: Record) -> Any:
         if record.is_join:

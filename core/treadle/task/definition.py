@@ -11,6 +11,7 @@ from treadle.current import current_app_object
 from treadle.exceptions import ConfigurationError
 from treadle.retry import RetryPolicy
 from treadle.signature_check import argument_check
+from treadle.task.batch import Batch, checked_batch
 from treadle.task.hooks import HOOKS, Hooks
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Definition(Hooks):
     expires: float | timedelta | None = None
     redact: Sequence[str] = ()
     typing: bool = True
+    batch: Batch | None = None
 
     _app: Treadle | None = None
     _function: Callable[..., Any] | None = None
@@ -63,6 +65,7 @@ class Definition(Hooks):
         self._app = app
         for option in options.keys() - {"base"}:
             setattr(self, option, options[option])
+        checked_batch(self.batch)
         if function is not None:
             update_wrapper(cast("Callable[..., Any]", self), function)
             self._function = function
@@ -128,7 +131,7 @@ class Definition(Hooks):
     @cached_property
     def check(self) -> Callable[..., None] | None:
         """Raises TypeError for arguments that do not fit the body; None if they are not checked."""
-        return argument_check(self.run, self.name) if self.typing else None
+        return argument_check(self.run, self.name) if self.typing and self.batch is None else None
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:

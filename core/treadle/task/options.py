@@ -75,9 +75,10 @@ class TaskOptions(TypedDict, total=False):
 
 
 CALL_OPTIONS = frozenset(CallOptions.__annotations__)
-TASK_OPTIONS = frozenset({"bind", *TaskOptions.__annotations__})
+#: `batch` is none of `TaskOptions`, since it changes what the decorator takes and gives.
+TASK_OPTIONS = frozenset({"batch", "bind", *TaskOptions.__annotations__})
 #: What settings may say about a task: not what makes it the task it is.
-ANNOTATION_OPTIONS = TASK_OPTIONS - {"name", "base", "bind"}
+ANNOTATION_OPTIONS = TASK_OPTIONS - {"name", "base", "batch", "bind"}
 #: What `self.retry()` may change of a job.
 RETRY_OPTIONS = frozenset({"queue", "priority", "headers", "time_limit", "soft_time_limit", "ignore_result"})
 

@@ -10,6 +10,7 @@ from treadle.current import current_app_object
 from treadle.exceptions import ConfigurationError, Replaced, Retry
 from treadle.request import Request, running_request
 from treadle.retry import GiveUp, decide_requested, final_error
+from treadle.task.batch import batch_entry
 from treadle.task.definition import Definition
 from treadle.task.options import check_retry_options
 from treadle.workflows.mapping import Chunks, Mapped, StarMapped
@@ -214,7 +215,8 @@ class Task(Definition, Generic[P, R]):
     @cached_property
     def entry(self) -> Callable[..., Any]:
         """What a worker calls: `run`, or a `__call__` that the task's class puts around it."""
-        return self if _wraps_calls(type(self)) else self.run
+        body = self if _wraps_calls(type(self)) else self.run
+        return body if self.batch is None else batch_entry(body, is_async=self.is_async)
 
     def __repr__(self) -> str:
         return f"<@task {self.name}>"
@@ -232,6 +234,14 @@ class AsyncTask(Task[P, R]):
         return coroutine
 
 
+class BatchTask(Task[..., R]):
+    """A task that runs many jobs in one call; `R` is what each of them ends with."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function itself, which wants a list of requests: no job is made."""
+        return self.run(*args, **kwargs)
+
+
 def task_by_name(name: str) -> Task[..., Any]:
     """The current app's task of that name."""
     return current_app_object().tasks[name]
@@ -239,7 +249,7 @@ def task_by_name(name: str) -> Task[..., Any]:
 
 def _wraps_calls(kind: type[object]) -> bool:
     """Whether a task's class has a `__call__` of its own."""
-    return kind.__call__ not in (vars(Task)["__call__"], vars(AsyncTask)["__call__"])
+    return kind.__call__ not in [vars(plain)["__call__"] for plain in (Task, AsyncTask, BatchTask)]
 
 
 def _tuple(args: Sequence[Any] | None) -> tuple[Any, ...]:

@@ -3,9 +3,15 @@
 One part per child, written by the child, read by the supervisor at any moment, also after the child's
 death. Times are of the system's monotonic clock, which all processes of a machine share.
 
-    8 words         tick, runs done, until when the lease holds, length of the batch, runs done before it, recall
-    64 KiB          the batch in hand, as JSON: `[id, receipt, key]` of each delivery, in order
-    then per slot   receipt, hard deadline, start time, length of the id, and 256 bytes for the id
+    16 words        tick, runs done, until when the lease holds, length of what is claimed ahead, runs done before
+                    it, recall, length of what is collected, whether a suspect runs alone, rows in use beyond slots
+    64 KiB          what is claimed ahead, as JSON: `[id, receipt, key]` of each delivery, in order
+    256 KiB         what is collected for batches, as lines of such JSON
+    1 MiB           the ids of running batches (`treadle.worker.members`)
+    then per row    receipt, hard deadline, start time, length of the id, where the ids of the batch are and their
+                    length, whether it waits (and is suspect), and 256 bytes for the id
+
+There is a row for each slot, and more for jobs that run in the place of others that wait.
 """
 
 from __future__ import annotations
@@ -16,18 +22,26 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from treadle.job import Delivery
+from treadle.worker.members import Members, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BATCH_BYTES = 65536
-_BATCH_START = 64
-_HEADER_BYTES = _BATCH_START + _BATCH_BYTES
-_SLOT_WORDS = 4
+_COLLECTED_BYTES = 256 * 1024
+_MEMBERS_BYTES = 1024 * 1024
+_BATCH_START = 128
+_COLLECTED_START = _BATCH_START + _BATCH_BYTES
+_MEMBERS_START = _COLLECTED_START + _COLLECTED_BYTES
+_HEADER_BYTES = _MEMBERS_START + _MEMBERS_BYTES
+_SLOT_WORDS = 8
 _ID_BYTES = 256
 _SLOT_BYTES = _SLOT_WORDS * 8 + _ID_BYTES
-_TICK, _DONE, _LEASE_UNTIL, _BATCH_LENGTH, _BATCH_DONE, _RECALL = range(6)
-_RECEIPT, _DEADLINE, _STARTED, _LENGTH = range(4)
+_TICK, _DONE, _LEASE_UNTIL, _BATCH_LENGTH, _BATCH_DONE, _RECALL, _COLLECTED_LENGTH, _ALONE, _ROWS = range(9)
+_RECEIPT, _DEADLINE, _STARTED, _LENGTH, _SPAN_START, _SPAN_LENGTH, _WAITS = range(7)
+
+#: How many jobs of one child may wait for others while more run in their places.
+MAX_WAITING = 100
 
 
 class Running(NamedTuple):
@@ -38,11 +52,17 @@ class Running(NamedTuple):
     started_s: float
     #: When the child is to be killed; 0: never.
     deadline_s: float
+    #: Where the ids of all its jobs are, if it is a batch.
+    span: Span = Span(0, 0)
+    #: It waits for other jobs, and let others run in its place.
+    waits: bool = False
+    #: It waits, and was claimed as a suspect.
+    suspect: bool = False
 
 
 def board_size(slots: int) -> int:
     """Bytes that the board of one child takes, rounded up to whole pages."""
-    size = _HEADER_BYTES + slots * _SLOT_BYTES
+    size = _HEADER_BYTES + (slots + MAX_WAITING) * _SLOT_BYTES
     return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
@@ -55,6 +75,8 @@ class Board:
         self._ints = view.cast("q")
         self._floats = view.cast("d")
         self.slots = slots
+        #: The ids of the jobs of running batches.
+        self.members = Members(view[_MEMBERS_START:_HEADER_BYTES])
 
     # The child's side ------------------------------------------------------------------------------
 
@@ -69,12 +91,27 @@ class Board:
         """
         self._ints[_BATCH_LENGTH] = 0
         self._ints[_RECALL] = 0
+        self._ints[_ALONE] = batch[0].suspect
         if len(batch) > 1 and self.slots == 1:
-            content = json.dumps([[each.id, each.receipt, each.key] for each in batch]).encode()
+            content = _listed(batch)
             if len(content) <= _BATCH_BYTES:
                 self._bytes[_BATCH_START : _BATCH_START + len(content)] = content
                 self._ints[_BATCH_DONE] = self._ints[_DONE]
                 self._ints[_BATCH_LENGTH] = len(content)
+
+    def collect(self, deliveries: Sequence[Delivery]) -> None:
+        """These deliveries are held until their batch is complete. What there is no room for is not shown."""
+        length, content = self._ints[_COLLECTED_LENGTH], _listed(deliveries) + b"\n"
+        if length + len(content) <= _COLLECTED_BYTES:
+            start = _COLLECTED_START + length
+            self._bytes[start : start + len(content)] = content
+            self._ints[_COLLECTED_LENGTH] = length + len(content)
+
+    def recollect(self, deliveries: Sequence[Delivery]) -> None:
+        """Of what was collected, only these deliveries are left. If some were recalled, that is over."""
+        self._ints[_COLLECTED_LENGTH] = self._ints[_RECALL] = 0
+        if deliveries:
+            self.collect(deliveries)
 
     @property
     def is_recalled(self) -> bool:
@@ -97,6 +134,20 @@ class Board:
         self._ints[(_HEADER_BYTES + slot * _SLOT_BYTES) >> 3] = 0
         self._ints[_DONE] += 1
 
+    def show_waiting(self, slot: int, *, waits: bool, suspect: bool = False) -> None:
+        """The job in this slot waits, so that the next one may be started; or it goes on."""
+        self._ints[_first_word(slot) + _WAITS] = waits + 2 * suspect
+        self._ints[_DONE] += waits
+
+    def add_row(self, slot: int) -> None:
+        """There is one slot more."""
+        self._ints[_ROWS] = max(self._ints[_ROWS], slot + 1 - self.slots)
+
+    def show_members(self, slot: int, span: Span) -> None:
+        """What starts to run in this slot is a batch of these jobs. An empty span: it is none any more."""
+        word = _first_word(slot)
+        self._ints[word + _SPAN_START], self._ints[word + _SPAN_LENGTH] = span
+
     @property
     def lease_holds(self) -> bool:
         """Whether the lease was renewed in time. If not, nothing more may be started."""
@@ -105,8 +156,9 @@ class Board:
     # The supervisor's side -------------------------------------------------------------------------
 
     def clear(self, now_s: float) -> None:
-        """Make the board ready for a new child."""
-        self._bytes[:] = bytes(len(self._bytes))
+        """Make the board ready for a new child. What no child has touched stays untouched, and takes no memory."""
+        self._bytes[:_BATCH_START] = bytes(_BATCH_START)
+        self._bytes[_HEADER_BYTES:] = bytes(len(self._bytes) - _HEADER_BYTES)
         self.tick(now_s)
 
     def extend_lease(self, until_s: float) -> None:
@@ -129,25 +181,59 @@ class Board:
         From now on the child starts nothing of this batch. What is answered is to be released; if the child
         starts one at this very moment after all, its settlement is refused.
         """
-        length = self._ints[_BATCH_LENGTH]
-        if not length or self._ints[_RECALL]:
+        if self._ints[_RECALL]:
             return []
-        self._ints[_RECALL] = 1
+        unstarted = [*self._claimed_ahead(), *self._collected()]
+        if unstarted:
+            self._ints[_RECALL] = 1
+        return unstarted
+
+    def running(self) -> list[Running]:
+        """The jobs that run now, or ran when the child died."""
+        return [self._row(row) for row in range(self.slots + self._ints[_ROWS]) if self._ints[_first_word(row)]]
+
+    def ids_of(self, run: Running) -> list[str]:
+        """All jobs of a run: several, if it is a batch."""
+        return self.members.read(run.span) if run.span.length else [run.id]
+
+    @property
+    def runs_suspect(self) -> bool:
+        """Whether what was started last was a suspect: nothing else was running then, but what waited."""
+        return self._ints[_ALONE] != 0
+
+    def _row(self, row: int) -> Running:
+        word = _first_word(row)
+        start, length = (word + _SLOT_WORDS) << 3, self._ints[word + _LENGTH]
+        span = Span(self._ints[word + _SPAN_START], self._ints[word + _SPAN_LENGTH])
+        return Running(
+            bytes(self._bytes[start : start + length]).decode("utf-8", "replace"),
+            self._ints[word + _RECEIPT],
+            self._floats[word + _STARTED],
+            self._floats[word + _DEADLINE],
+            span,
+            self._ints[word + _WAITS] != 0,
+            self._ints[word + _WAITS] > 1,
+        )
+
+    def _claimed_ahead(self) -> list[Delivery]:
+        length = self._ints[_BATCH_LENGTH]
+        if not length:
+            return []
         batch = json.loads(bytes(self._bytes[_BATCH_START : _BATCH_START + length]))
         started = self._ints[_DONE] - self._ints[_BATCH_DONE] + 1
         return [_held(*each) for each in batch[started:]]
 
-    def running(self) -> list[Running]:
-        """The jobs that run now, or ran when the child died."""
-        found: list[Running] = []
-        for slot in range(self.slots):
-            word = (_HEADER_BYTES + slot * _SLOT_BYTES) >> 3
-            receipt = self._ints[word + _RECEIPT]
-            if receipt:
-                start, length = (word + _SLOT_WORDS) << 3, self._ints[word + _LENGTH]
-                name = bytes(self._bytes[start : start + length]).decode("utf-8", "replace")
-                found.append(Running(name, receipt, self._floats[word + _STARTED], self._floats[word + _DEADLINE]))
-        return found
+    def _collected(self) -> list[Delivery]:
+        content = bytes(self._bytes[_COLLECTED_START : _COLLECTED_START + self._ints[_COLLECTED_LENGTH]])
+        return [_held(*each) for line in content.splitlines() for each in json.loads(line)]
+
+
+def _first_word(row: int) -> int:
+    return (_HEADER_BYTES + row * _SLOT_BYTES) >> 3
+
+
+def _listed(deliveries: Sequence[Delivery]) -> bytes:
+    return json.dumps([[each.id, each.receipt, each.key] for each in deliveries]).encode()
 
 
 def _held(job_id: str, receipt: int, key: int | str) -> Delivery:

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from treadle.observe.current import current_job_var
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 
 class EventLoop:
-    """A loop that runs in the thread that calls `run`, only while it does."""
+    """A loop in the thread that made it, which runs only while that thread lets it."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[Any] | None = None
+        #: What was started and has not ended.
+        self.coroutines: set[asyncio.Task[None]] = set()
 
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """The value of the coroutine."""
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have the coroutine run whenever the loop does."""
         import asyncio  # heavy; loaded with the first coroutine task
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(coroutine)
-        try:
-            return self._loop.run_until_complete(self._task)
-        finally:
-            self._task = None
+        task = self._loop.create_task(coroutine)
+        self.coroutines.add(task)
+        task.add_done_callback(self._ended)
+        return task
 
-    def cancel(self) -> None:
-        """Cancel the coroutine that runs. From another thread."""
-        task, loop = self._task, self._loop
-        if task is not None and loop is not None:
-            loop.call_soon_threadsafe(task.cancel)
+    def run_while(self, condition: Callable[[], bool]) -> None:
+        """Run what was started. The condition is looked at whenever a coroutine has ended, and when roused."""
+        while self._loop is not None and condition():
+            self._loop.run_forever()
+
+    def rouse(self) -> None:
+        """Have the condition looked at. From any thread."""
+        with suppress(RuntimeError):  # the loop was closed
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
 
     def close(self) -> None:
         """End the loop and its asynchronous generators."""
@@ -43,6 +49,10 @@ class EventLoop:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
             self._loop = None
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.coroutines.discard(task)
+        task.get_loop().stop()
 
 
 class EventLoopThread:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from treadle.interfaces import CancelRequest, PoolSlot
+    from treadle.request import Request
 
 #: How soon a run that could not be interrupted (its hooks ran, say) is tried again.
 _TRY_AGAIN_S = 0.05
@@ -54,6 +55,9 @@ class Limits:
     def _terminate(self) -> None:
         for slot in self._slots if self._wanted else ():
             request = slot.request
+            if request is not None and request.requests:
+                self._tell_batch(request.requests)
+                continue
             asked = self._wanted.get((request.id, request.delivery.receipt)) if request is not None else None
             if request is None or asked is None:
                 continue
@@ -61,6 +65,12 @@ class Limits:
             error = JobCancelled(f"job {asked.id} was cancelled while it ran")
             if not asked.terminate or slot.interrupt(error):
                 del self._wanted[asked.id, asked.receipt]
+
+    def _tell_batch(self, requests: Sequence[Request]) -> None:
+        """Tell jobs of a batch that they were cancelled. The call goes on: it is the other jobs' too."""
+        for request in requests:
+            if self._wanted.pop((request.id, request.delivery.receipt), None) is not None:
+                request.cancelled = True
 
     def interrupt_all(self) -> None:
         """Stop every run, so that its job can be given back uncharged."""

@@ -13,11 +13,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from treadle.execution.batch_runner import BatchRunner
 from treadle.execution.runner import Runner
 from treadle.logs import set_up_logging
 from treadle.worker.board import Board
 from treadle.worker.channel import Channel
 from treadle.worker.child.broker_loop import BrokerLoop
+from treadle.worker.child.collector import Collector
 from treadle.worker.child.desk import Desk
 from treadle.worker.child.limits import Limits
 from treadle.worker.child.pace import MAX_BATCH, Pace
@@ -71,9 +73,12 @@ class Child:
         self._consumer = consumer
         pace = Pace(min(MAX_BATCH, assignment.prefetch_limit or MAX_BATCH))
         desk = Desk(pace)
-        runner = Runner(app, hostname=assignment.hostname, note=consumer.note)
+        batches = {task.name: task.batch for task in app.tasks.values() if task.batch is not None}
+        make_runner = BatchRunner if batches else Runner
+        runner = make_runner(app, hostname=assignment.hostname, note=consumer.note)
         pool_factory = app.plugins.pool(assignment.pool)
         self._pool = pool_factory(PoolParts(runner, desk, board, assignment.concurrency))
+        takes_bundles = getattr(self._pool, "takes_bundles", False)
         self.limits = Limits(self._pool.slots)
         self.loop = BrokerLoop(
             consumer,
@@ -82,6 +87,8 @@ class Child:
             self.limits,
             board,
             slots=len(self._pool.slots),
+            # A pool that knows of no bundles runs the jobs of batch tasks one by one.
+            collector=Collector(batches, desk, board) if batches and takes_bundles else None,
             max_jobs=assignment.max_jobs,
             is_overgrown=_overgrown_check(assignment.max_memory_kib),
             may_start=lambda: board.lease_holds,

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from treadle.request import Request
+from treadle.worker.child.bundle import Bundle
+from treadle.worker.child.coroutine_slot import CoroutineSlot
 from treadle.worker.child.interruption import Interruptible
-from treadle.worker.child.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from treadle.job import Delivery
+    from treadle.request import Request
     from treadle.worker.pools import PoolParts
 
 #: A `def` task occupies a thread; more at a time would starve the event loop.
@@ -28,10 +27,11 @@ class AsyncioPool:
     """`concurrency` coroutines. Soft limits and cancellation arrive as CancelledError inside the task."""
 
     name = "asyncio"
+    takes_bundles = True
 
     def __init__(self, parts: PoolParts) -> None:
         self._parts = parts
-        self.slots = [CoroutineSlot(index, parts) for index in range(parts.concurrency)]
+        self.slots = [AsyncioSlot(index, parts) for index in range(parts.concurrency)]
         self._free = list(reversed(self.slots))
         self._desk = parts.desk
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,7 +51,7 @@ class AsyncioPool:
             with contextlib.suppress(RuntimeError):  # the loop has ended: there is nothing left to look at
                 loop.call_soon_threadsafe(something.set)
 
-        self._desk.on_put = look
+        self._desk.on_put = self._desk.on_lent = look
         something.set()
         while not self._desk.closed or self._tasks:
             await something.wait()
@@ -59,13 +59,20 @@ class AsyncioPool:
             self._start_all(something)
 
     def _start_all(self, something: asyncio.Event) -> None:
-        while self._free and (delivery := self._desk.take_nowait()) is not None:
-            slot = self._free.pop()
-            slot.task = asyncio.create_task(slot.arun(delivery))
+        desk, concurrency = self._desk, self._parts.concurrency
+        while len(self._tasks) < concurrency + desk.waiting and (unit := desk.take_nowait()) is not None:
+            slot = self._free.pop() if self._free else self._new_slot()
+            run = slot.arun_bundle(unit) if isinstance(unit, Bundle) else slot.arun(unit)
+            slot.task = asyncio.create_task(run)
             self._tasks.add(slot.task)
             slot.task.add_done_callback(partial(self._freed, slot, something))
 
-    def _freed(self, slot: CoroutineSlot, something: asyncio.Event, task: asyncio.Task[None]) -> None:
+    def _new_slot(self) -> AsyncioSlot:
+        """One more, for what runs while others wait."""
+        self.slots.append(AsyncioSlot(len(self.slots), self._parts))
+        return self.slots[-1]
+
+    def _freed(self, slot: AsyncioSlot, something: asyncio.Event, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._free.append(slot)
         if self._desk.unstarted or self._desk.closed:
@@ -81,31 +88,17 @@ class AsyncioPool:
         )
 
 
-class CoroutineSlot(Slot):
-    """Runs as one asyncio task."""
+class AsyncioSlot(CoroutineSlot):
+    """Runs as one asyncio task; a `def` in a thread beside the loop."""
 
     def __init__(self, index: int, parts: PoolParts) -> None:
         super().__init__(index, parts.runner, parts.desk, parts.board)
-        self.task: asyncio.Task[None] | None = None
         #: The thread of a `def` task.
         self.interruptible = Interruptible()
 
-    async def arun(self, delivery: Delivery) -> None:
-        """`run`, on the event loop."""
-        started_s = time.monotonic()
-        request = self._start(delivery, started_s)
-        settlement = await self._runner.arun(request) if isinstance(request, Request) else request
-        self.end()
-        self._desk.give(settlement, time.monotonic() - started_s)
-
     def _strike(self, request: Request, error: BaseException) -> None:
         """Cancel the coroutine, or raise in the thread of a `def` task; the runner knows why."""
-        task = self.task
-        if not request.task_object.is_async:
+        if request.task_object.is_async:
+            self.cancel(request)
+        else:
             self.interruptible.interrupt(type(error))
-        elif task is not None:
-            task.get_loop().call_soon_threadsafe(self._cancel, request, task)
-
-    def _cancel(self, request: Request, task: asyncio.Task[None]) -> None:
-        if self.request is request and request.in_user_code:
-            task.cancel()

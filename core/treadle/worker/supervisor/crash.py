@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from treadle.exceptions import TimeLimitExceeded, WorkerLost
 from treadle.serialization.failure import encode_failure
 from treadle.worker.supervisor.ward import Crash, Ward
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from treadle.worker.board import Running
 
 _BROKER_THREAD_DIED = 70
 
@@ -31,23 +36,37 @@ class Verdict(NamedTuple):
 def judge_death(status: int | None, ward: Ward) -> Verdict:
     """Charge the guilty: the only job that ran, or the one whose limit passed. Several are suspects.
 
+    A batch is several jobs. A job that waits for others may have been at work all the same, so it is suspect with
+    those that ran in its place; but of them, one that was claimed as a suspect is charged.
+
     `status` is as `os.waitpid` gives it, None if nobody knows it.
     """
     is_clean = bool(ward.farewell) and status in (0, None) and ward.crash is None
     crash = ward.crash or Crash("crashed", f"the process {describe_exit(status)}")
     if is_clean:
         return Verdict(Crash("released", ward.farewell), True, None, [], b"")
-    running = [run.id for run in ward.board.running()]
+    runs = ward.board.running()
     if crash.reason == "time_limit":
-        return Verdict(
-            crash, False, ward.guilty, [], encode_failure(TimeLimitExceeded(crash.text), with_traceback=False)
-        )
+        error = encode_failure(TimeLimitExceeded(crash.text), with_traceback=False)
+        late = [job_id for run in runs if run.id == ward.guilty for job_id in ward.board.ids_of(run)]
+        if len(late) > 1:  # a batch: each of its jobs gets the time to show what it takes alone
+            return Verdict(crash, False, None, late, error)
+        return Verdict(crash, False, ward.guilty, [], error)
     if crash.reason != "crashed" or _is_our_fault(status):
         return Verdict(crash, False, None, [], b"")
     error = encode_failure(WorkerLost(f"{crash.text} while it ran the job"), with_traceback=False)
-    if len(running) == 1:
-        return Verdict(crash, False, running[0], [], error)
-    return Verdict(crash, False, None, running, error)
+    ids = [job_id for run in runs for job_id in ward.board.ids_of(run)]
+    guilty = ids[0] if len(ids) == 1 else _convicted(runs, ward)
+    return Verdict(crash, False, guilty, [each for each in ids if each != guilty], error)
+
+
+def _convicted(runs: Sequence[Running], ward: Ward) -> str | None:
+    """The job that was a suspect already, if it is clear which. Else a job whose children kill would run for ever."""
+    at_work = [run.id for run in runs if not run.waits]
+    if len(at_work) == 1 and len(runs) > 1 and ward.board.runs_suspect:
+        return at_work[0]
+    waiting = [run.id for run in runs if run.suspect]
+    return waiting[0] if len(waiting) == 1 else None
 
 
 def _is_our_fault(status: int | None) -> bool:

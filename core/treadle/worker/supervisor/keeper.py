@@ -29,6 +29,7 @@ RENEW_S = 5.0
 _PRUNE_EVERY_S = 30.0
 _RETRY_S = 0.5
 _RECOVER_CHUNK = 100
+_RELEASE_CHUNK = 500
 
 
 class Retention(NamedTuple):
@@ -87,7 +88,12 @@ class Keeper:
 
         def errand() -> None:
             given_back = self._broker.abandon(
-                lease, reason=reason, error=error, guilty=guilty, suspects=suspects, max_crashes=self._max_crashes
+                lease,
+                reason=reason,
+                error=error,
+                guilty=guilty,
+                suspects=frozenset(suspects),
+                max_crashes=self._max_crashes,
             )
             if given_back:
                 logger.warning("gave back jobs of %s: %d", lease, len(given_back))
@@ -99,7 +105,8 @@ class Keeper:
 
         def errand() -> None:
             consumer = self._broker.consumer(lease, ())
-            consumer.settle([Release(delivery) for delivery in unstarted])
+            for first in range(0, len(unstarted), _RELEASE_CHUNK):
+                consumer.settle([Release(delivery) for delivery in unstarted[first : first + _RELEASE_CHUNK]])
             consumer.close()
 
         self.do(errand)
