@@ -12,6 +12,11 @@ from tests.servers import PgBouncerServer, PostgresServer
 from treadle.brokers.sql import SqlBroker
 from treadle.interfaces import Broker
 from treadle.testing.broker_contract import BrokerContract
+from treadle.testing.broker_contract.claiming import ClaimCases
+from treadle.testing.broker_contract.concurrency import ConcurrencyCases
+from treadle.testing.broker_contract.contract import BrokerFixtures
+from treadle.testing.broker_contract.settling import SettleCases
+from treadle.testing.broker_contract.waiting import WaitCases
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +26,7 @@ def database(postgres_server: PostgresServer) -> Iterator[str]:
         yield url
 
 
-class TestPostgresBroker(BrokerContract):
+class PostgresFixtures(BrokerFixtures):
     """Each broker object has connections of its own, as another process would."""
 
     @pytest.fixture
@@ -47,8 +52,15 @@ class TestPostgresBroker(BrokerContract):
         broker.close()
 
 
-class TestPostgresBrokerBehindPgBouncer(TestPostgresBroker):
-    """In transaction mode the next transaction may be on another connection: nothing can listen there."""
+class TestPostgresBroker(PostgresFixtures, BrokerContract):
+    """The whole contract."""
+
+
+class TestPostgresBrokerBehindPgBouncer(PostgresFixtures, ClaimCases, SettleCases, WaitCases, ConcurrencyCases):
+    """In transaction mode the next transaction may be on another connection: nothing can listen there.
+
+    The statements are the same as without it: here are the cases in which connections and waiting matter.
+    """
 
     @pytest.fixture
     def url(self, database: str, pgbouncer_server: PgBouncerServer) -> str:

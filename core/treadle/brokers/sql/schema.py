@@ -43,6 +43,7 @@ _FULL_INDEXES: Final = (
     """CREATE INDEX {i}live_scheduled ON {p}live (state, due_ms, queue)""",
     """CREATE INDEX {i}live_running ON {p}live (state, lease, queue)""",
     """CREATE INDEX {i}live_gate ON {p}live (state, is_join, expires_ms)""",
+    """CREATE INDEX {i}job_workflow ON {p}job (workflow, seq)""",
 )
 
 MIGRATIONS = (
@@ -63,7 +64,7 @@ MIGRATIONS = (
                    redeliver SMALLINT NOT NULL, workflow {key}, need INTEGER NOT NULL DEFAULT 0,
                    spare INTEGER NOT NULL DEFAULT 0, is_join SMALLINT NOT NULL DEFAULT 0,
                    delay_ms BIGINT NOT NULL DEFAULT 0, ttl_ms BIGINT NOT NULL DEFAULT 0)""",
-            """CREATE INDEX {i}job_workflow ON {p}job (workflow, seq)""",
+            """CREATE INDEX {i}job_workflow ON {p}job (workflow, seq) [WHERE workflow IS NOT NULL]""",
             """CREATE TABLE {p}live (
                    seq {integer_key}, queue {key} NOT NULL, priority SMALLINT NOT NULL, state SMALLINT NOT NULL,
                    due_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, lease {key},

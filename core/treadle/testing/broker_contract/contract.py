@@ -22,21 +22,8 @@ from treadle.testing.broker_contract.waiting import WaitCases
 from treadle.testing.broker_contract.workflows import WorkflowCases
 
 
-class BrokerContract(
-    PublishCases,
-    ClaimCases,
-    SettleCases,
-    RetryCases,
-    LeaseCases,
-    DeathCases,
-    CancelCases,
-    QueueCases,
-    LookupCases,
-    WaitCases,
-    WorkflowCases,
-    ConcurrencyCases,
-):
-    """Every promise of a store. Subclass it, and override the fixtures."""
+class BrokerFixtures:
+    """What the cases are given. Override the fixtures."""
 
     @pytest.fixture
     def broker(self) -> Broker | Iterator[Broker]:
@@ -60,3 +47,21 @@ class BrokerContract(
         stage = Stage(broker, second_broker, advance)
         yield stage
         stage.close()
+
+
+class BrokerContract(
+    PublishCases,
+    ClaimCases,
+    SettleCases,
+    RetryCases,
+    LeaseCases,
+    DeathCases,
+    CancelCases,
+    QueueCases,
+    LookupCases,
+    WaitCases,
+    WorkflowCases,
+    ConcurrencyCases,
+    BrokerFixtures,
+):
+    """Every promise of a store. Subclass it, and override the fixtures."""
