@@ -27,27 +27,10 @@ from treadle.job import Delivery, Job, Record, State
 from treadle.settlement import Settlement
 
 __all__ = [
-    "CALL_DEADLINE_S",
-    "MAX_RESTARTED",
-    "Broker",
-    "BrokerFactory",
-    "CancelRequest",
-    "Claimed",
-    "Consumer",
-    "Counts",
-    "Features",
-    "Filter",
-    "Node",
-    "NodePage",
-    "Page",
-    "Pool",
-    "PoolSlot",
-    "QueueCounts",
-    "Router",
-    "Serializer",
-    "Settled",
-    "Watch",
-]
+    "CALL_DEADLINE_S", "MAX_RESTARTED", "Broker", "BrokerFactory", "CancelRequest", "Claimed", "Consumer", "Counts",
+    "Features", "Filter", "Node", "NodePage", "Page", "Pool", "PoolSlot", "QueueCounts", "Router", "Serializer",
+    "Settled", "Watch",
+]  # fmt: skip
 
 #: The longest a broker call may take before it raises `BrokerUnavailable`.
 CALL_DEADLINE_S = 5.0

@@ -6,16 +6,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby, islice
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from treadle import signals
 from treadle.exceptions import ConfigurationError
 from treadle.job import Job, new_id
+from treadle.publisher.announcing import announce_published, announced
+from treadle.publisher.call import Call, is_composed, is_workflow
 from treadle.publisher.checks import check_limits, checked_id, checked_limit, checked_priority, checked_task_name
 from treadle.publisher.handover import hand_over, terms_of, terms_var
 from treadle.publisher.times import NO_TIMES, Times, duration_ms, instant_ms, spelt, times_of
-from treadle.request import decode_options, encode_options, running_request
+from treadle.request import encode_options, running_request
 from treadle.result import AsyncResult
 from treadle.task.options import check_call_options
 
@@ -32,19 +33,6 @@ R = TypeVar("R")
 #: Jobs handed over in one round trip.
 _BATCH = 500
 _NOTHING: tuple[Any, Job | None] = (None, None)
-
-
-class Call(NamedTuple):
-    """What is to become a job."""
-
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    options: Mapping[str, Any]
-    #: None: a task that is known elsewhere.
-    task: Task[..., Any] | None
-    #: What is to travel with it beside what its options say: its place in a workflow.
-    place: Mapping[str, Any] = MappingProxyType({})
 
 
 class Publisher:
@@ -277,40 +265,10 @@ class Publisher:
         return self._app.broker
 
 
-def is_workflow(options: Mapping[str, Any]) -> bool:
-    """Whether a call with these options is more than one job that waits for nothing."""
-    return any(options.get(name) for name in ("link", "link_error", "after"))
-
-
-def is_composed(signature: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    """Whether a signature is more than one job that waits for nothing."""
-    kind = signature.get("subtask_type")
-    return kind not in (None, "xmap", "xstarmap") or is_workflow(signature["options"]) or is_workflow(options)
-
-
 def _batches(calls: Iterable[Call]) -> Iterator[list[Call]]:
     iterator = iter(calls)
     while batch := list(islice(iterator, _BATCH)):
         yield batch
-
-
-def announced(job: Job, call: Call) -> Job:
-    """Send before_task_publish. What receivers put into `headers` travels with the job."""
-    options = decode_options(job.options)
-    headers: dict[str, Any] = {"id": job.id, "task": job.task, **options.get("headers", {})}
-    signals.before_task_publish.send(
-        job.task, body=(call.args, call.kwargs), exchange="", routing_key=job.queue, headers=headers
-    )
-    own = {name: value for name, value in headers.items() if name not in ("id", "task")}
-    return job._replace(options=encode_options({**options, "headers": own or None}))
-
-
-def announce_published(job: Job, call: Call) -> None:
-    """Send after_task_publish."""
-    headers = {"id": job.id, "task": job.task, **decode_options(job.options).get("headers", {})}
-    signals.after_task_publish.send(
-        job.task, body=(call.args, call.kwargs), exchange="", routing_key=job.queue, headers=headers
-    )
 
 
 async def in_thread(options: Mapping[str, Any], publish: Callable[[dict[str, Any]], R]) -> R:

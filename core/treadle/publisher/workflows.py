@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from treadle import signals
 from treadle.edges import After
-from treadle.exceptions import ChordError, ConfigurationError
+from treadle.exceptions import ConfigurationError
 from treadle.job import Job, new_id
-from treadle.publisher.checks import checked_id
+from treadle.publisher.call import is_composed
 from treadle.publisher.holding import HOLD_S, Hold
-from treadle.publisher.publisher import Call, announce_published, announced, in_thread, is_composed
-from treadle.request import encode_options, running_request
+from treadle.publisher.node_jobs import NodeJobs, Store
+from treadle.publisher.publisher import in_thread
 from treadle.result import AsyncResult, GroupResult
-from treadle.serialization.failure import encode_failure
-from treadle.workflows.graph import GATE, JOIN, Feeding, Handle, Node, Plan
+from treadle.workflows.graph import Feeding, Handle, Node, Plan
 from treadle.workflows.group import Feed
 from treadle.workflows.plan import frozen, plan_members, plan_own, read_feeds
 from treadle.workflows.signature import Signature
@@ -30,14 +28,10 @@ if TYPE_CHECKING:
 
 #: Options about handing over, which concern the whole.
 _TERMS: Final = frozenset({"connection", "session", "retry", "retry_policy", "on_commit"})
-#: Options that the plan has made edges of.
-_PLANNED: Final = frozenset({"link", "link_error", "after"})
 #: A replacement waits for so long that the run which made it is settled. If that run died, the next one makes another.
 _REPLACEMENT_S: Final = 120.0
 #: A feed is stored in pieces of so many members, or of as many as come within so many seconds.
 _FEED, _FEED_S = 500, 0.02
-
-Store = Callable[[Sequence[Job]], None]
 
 
 class Workflows:
@@ -45,6 +39,7 @@ class Workflows:
 
     def __init__(self, app: Treadle) -> None:
         self._app = app
+        self._nodes = NodeJobs(app)
 
     # Calls -----------------------------------------------------------------------------------------
 
@@ -194,59 +189,7 @@ class Workflows:
         self, store: Store, nodes: Sequence[Node], workflow: str, *, joins: Iterable[str] = (), hold_s: float = HOLD_S
     ) -> None:
         """Store nodes as jobs, in one call of the broker."""
-        known = {*joins, *(node.id for node in nodes if node.call is None and node.input in ("list", "outcomes"))}
-        calls = [(node, self._call(node, workflow, known)) for node in nodes]
-        job_of = self._job_maker()
-        jobs = [self._join(node, workflow, hold_s) if call is None else job_of(call) for node, call in calls]
-        jobs = [_placed(job, node, workflow) for job, (node, _) in zip(jobs, calls, strict=True)]
-        if signals.before_task_publish.has_receivers:
-            jobs = [job if call is None else announced(job, call) for job, (_, call) in zip(jobs, calls, strict=True)]
-        store(jobs)
-        if signals.after_task_publish.has_receivers:
-            for job, (_, call) in zip(jobs, calls, strict=True):
-                if call is not None:
-                    announce_published(job, call)
-
-    def _call(self, node: Node, workflow: str, joins: set[str]) -> Call | None:
-        signature = node.call
-        if signature is None:
-            return None
-        place: dict[str, Any] = {"workflow": workflow, "input": node.input or None}
-        for edge in node.edges:
-            if edge.target in joins and edge.place >= 0 and edge.on != "failure":
-                place["group"], place["group_index"] = edge.target, edge.place
-        options = signature.options
-        if not _PLANNED.isdisjoint(options):
-            options = {name: value for name, value in options.items() if name not in _PLANNED}
-        task = self._app.tasks.get(signature.task)
-        if task is not None and task.check is not None and node.input != "error":
-            # What it takes from the job before stands in front, and is not there yet.
-            task.check(*([None] if node.input else []), *signature.args, **signature.kwargs)
-        return Call(signature.task, tuple(signature.args), dict(signature.kwargs), options, task, place)
-
-    def _job_maker(self) -> Callable[[Call], Job]:
-        """What makes a job of a call: the long way, or for calls that say nothing of their own, the usual one."""
-        publisher = self._app.publisher
-        if self._app.routes or running_request() is not None:
-            return publisher.job
-
-        def job_of(call: Call) -> Job:
-            if len(call.options) > 1 or "task_id" not in call.options:
-                return publisher.job(call)
-            usual = publisher.job(call._replace(options={}))
-            return usual._replace(id=checked_id(call.options["task_id"]), options=encode_options(call.place))
-
-        return job_of
-
-    def _join(self, node: Node, workflow: str, hold_s: float) -> Job:
-        conf = self._app.conf
-        if node.is_gate:
-            error = ChordError(f"workflow {workflow} was never stored as a whole: whoever published it is gone")
-            payload = encode_failure(error, with_traceback=False)
-            return Job(node.id, GATE, payload, conf.task_default_queue, ttl_ms=round(hold_s * 1000), is_join=True)
-        options = encode_options({"workflow": workflow, "input": node.input or None})
-        payload = self._app.codec.encode_call((), {})
-        return Job(node.id, JOIN, payload, conf.task_default_queue, options=options, is_join=True)
+        self._nodes.store(store, nodes, workflow, joins=joins, hold_s=hold_s)
 
     def _store_of(self, request: Request | None) -> Store:
         """Where a running job publishes what belongs to its own workflow: a job that is run on the spot, there."""
@@ -307,13 +250,6 @@ class Workflows:
             members = [self._result(member, store, known) for member in handle.members]
             result = GroupResult(handle.id, members, app=self._app, parent=parent)
         return result if store is None else result.kept_in(store)
-
-
-def _placed(job: Job, node: Node, workflow: str) -> Job:
-    """The job, at its place in the graph."""
-    return job._replace(
-        need=node.need, spare=node.spare, edges=tuple(node.edges), after=tuple(node.after), workflow=workflow
-    )
 
 
 def _handles_of(result: AsyncResult[Any] | None, id: str) -> GroupResult | None:
