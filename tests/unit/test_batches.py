@@ -263,3 +263,12 @@ def test_lists_of_ids_share_the_memory_and_leave_it_again() -> None:
     third = members.write(["d" * 18])
     assert third is not None
     assert (members.read(second), members.read(third)) == (["b" * 20], ["d" * 18])
+
+
+def test_retry_is_refused_where_it_could_not_say_which_job(app: Treadle) -> None:
+    @app.task(batch=Batch(), bind=True)
+    def retries(self: Task[..., Any], requests: list[Request]) -> None:
+        raise self.retry()
+
+    with pytest.raises(ConfigurationError, match="answers an exception"):
+        retries.apply().get()

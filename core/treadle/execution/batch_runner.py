@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from treadle.execution.outcome import is_the_callers
 from treadle.execution.runner import Runner
 from treadle.execution.threads import call_in_thread
 from treadle.execution.values import landed
@@ -48,7 +49,9 @@ class BatchRunner(Runner):
                 else:
                     answer = self._execute(batch)
             return self._answered(batch, answer)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, each job has its outcome
+        except BaseException as error:
+            if is_the_callers(error, batch):
+                raise
             return self.judge_batch(batch, error)
 
     async def arun_batch(self, batch: BatchRun) -> list[Settlement]:
@@ -65,7 +68,9 @@ class BatchRunner(Runner):
                 else:
                     answer = await self.call_in_thread(self._execute, batch)
             return self._answered(batch, answer)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, each job has its outcome
+        except BaseException as error:
+            if is_the_callers(error, batch):
+                raise
             return self.judge_batch(batch, error)
 
     def judge_batch(self, batch: BatchRun, error: BaseException) -> list[Settlement]:
@@ -89,7 +94,9 @@ class BatchRunner(Runner):
                 try:
                     prepare(request)
                     prepared.append(request)
-                except BaseException as error:  # noqa: BLE001 - as in a run of its own
+                except BaseException as error:
+                    if is_the_callers(error, request):
+                        raise
                     batch.settled.append(self.judge(request, error))
         batch.requests = prepared
         # What is run is what the call gets.
@@ -107,7 +114,9 @@ class BatchRunner(Runner):
         with current(request):
             try:
                 return self._succeeded(request, outcome)
-            except BaseException as error:  # noqa: BLE001 - what cannot travel fails this job alone
+            except BaseException as error:
+                if is_the_callers(error, request):
+                    raise
                 return self.judge(request, error)
 
     def _judge(self, batch: BatchRun, request: Request, error: BaseException) -> Settlement:

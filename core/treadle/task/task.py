@@ -149,6 +149,10 @@ class Task(Definition, Generic[P, R]):
         once this run has returned. `args`, `kwargs` and options (`queue`, `priority`, `headers`, `time_limit`,
         `soft_time_limit`, `ignore_result`) replace those of the job.
         """
+        if self.batch is not None:
+            raise ConfigurationError(
+                "self.retry() is for one job: a batch task answers an exception, or Retry(delay_s=...), for that job"
+            )
         request = self.request
         if request.called_directly:
             raise exc if exc is not None else Retry("the task was called as a function; there is no job to retry")

@@ -128,7 +128,8 @@ class Slot:
     def _prepare(self, delivery: Delivery) -> Request | Settlement:
         try:
             return self._runner.prepare(delivery)
-        except Exception as error:  # noqa: BLE001 - whatever a job brings with it, it fails alone
+        except Exception as error:
+            logger.exception("job %s of a batch cannot be run", delivery.id)
             return Fail(delivery, "undecodable", encode_failure(error))
 
     def _end_bundle(self, bundle: Bundle, settlements: list[Settlement]) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from treadle.worker.child.event_loops import EventLoopThread
 from treadle.worker.child.interruption import Interruptible
 from treadle.worker.child.slot import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from treadle.execution.batch_runner import BatchRun
     from treadle.request import Request
     from treadle.settlement import Settlement
     from treadle.worker.child.bundle import Bundle
     from treadle.worker.pools import PoolParts
+
+Run = TypeVar("Run")
+Ended = TypeVar("Ended")
 
 
 class ThreadsPool:
@@ -84,13 +87,15 @@ class ThreadSlot(Slot):
             self._interruptible.interrupt(type(error))
 
     def _run(self, request: Request) -> Settlement:
-        try:
-            return self._interruptible.run(self._runner.run, request)
-        except BaseException as error:  # noqa: BLE001 - an interruption that came just as the run ended
-            return self._runner.judge(request, error)
+        return self._interruptibly(self._runner.run, self._runner.judge, request)
 
     def _run_batch(self, batch: BatchRun, bundle: Bundle) -> list[Settlement]:
+        return self._interruptibly(self.batch_runner.run_batch, self.batch_runner.judge_batch, batch)
+
+    def _interruptibly(
+        self, run: Callable[[Run], Ended], judge: Callable[[Run, BaseException], Ended], what: Run
+    ) -> Ended:
         try:
-            return self._interruptible.run(self.batch_runner.run_batch, batch)
-        except BaseException as error:  # noqa: BLE001 - as for a single job
-            return self.batch_runner.judge_batch(batch, error)
+            return self._interruptible.run(run, what)
+        except BaseException as error:  # noqa: BLE001 - an interruption that came just as the run ended
+            return judge(what, error)
