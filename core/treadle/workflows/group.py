@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -23,7 +23,14 @@ class Feed:
     """
 
     def __init__(self, source: Iterable[Any]) -> None:
-        self._source = iter(source)
+        self._source: Iterator[Any] = iter(source)
+
+    def peek(self) -> Signature | None:
+        """The next member, which stays; None at the end."""
+        for first in self._source:
+            self._source = chain([first], self._source)
+            return Signature.from_dict(first)
+        return None
 
     def take(self, count: int, within_s: float = inf) -> list[Signature]:
         """The next members, `count` at most, and those at least that come within a time; none at the end."""
@@ -80,8 +87,11 @@ class Group(Signature):
         return self.tasks
 
     def named_app(self) -> Treadle | None:
-        """The app that it or a member was made for, as far as that can be told without reading a feed."""
-        return super().named_app() if self.feed is None else self.own_app
+        """The app that it or a member was made for, if any; of a feed, the first member."""
+        if self.own_app is not None or self.feed is None:
+            return super().named_app()
+        first = self.feed.peek()
+        return None if first is None else first.named_app()
 
     def clone(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
