@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from tests.harness import processes
 from tests.harness.ledger import Entry
@@ -14,6 +14,11 @@ from tests.harness.worker import Worker
 
 Victim = Literal["a child", "the template", "the supervisor", "all"]
 VICTIMS: tuple[Victim, ...] = get_args(Victim)
+
+#: Where a process dies: before its settlement leaves it, when the store has that and nothing was answered yet, and when
+#: the answer has come and nobody has acted on it. In SQLite the second is the moment before the commit.
+Point: TypeAlias = Literal["unsent", "sent", "answered"]
+POINTS: Final[tuple[Point, ...]] = get_args(Point)
 
 _WHOLE_WITHIN_S = 60.0
 

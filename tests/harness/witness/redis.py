@@ -37,11 +37,13 @@ class RedisWitness:
         self._configure("auto-aof-rewrite-percentage", "100")
 
     def _seen_in(self, command: list[bytes]) -> Iterator[Ending]:
-        """The ending that a command writes: the field `s` of a job's hash (lua/parts/jobs.lua)."""
+        """The ending that a command writes: the fields `s` and `f` of a job's hash (lua/parts/jobs.lua)."""
         if command[0].upper() != b"HSET" or not command[1].startswith(self._jobs):
             return
-        state = dict(zip(command[2::2], command[3::2], strict=True)).get(b"s", b"")
-        if state in _FINAL:
+        fields = dict(zip(command[2::2], command[3::2], strict=True))
+        state = fields.get(b"s", b"")
+        # A join of nothing is stored as what it becomes in the same step, which then ends it.
+        if state in _FINAL and b"f" in fields:
             yield Ending(command[1].removeprefix(self._jobs).decode(), _FINAL[state])
 
     def _commands(self) -> Iterator[list[bytes]]:
