@@ -6,8 +6,12 @@ import os
 import signal
 import time
 from collections import Counter
+from typing import Any
+
+import pytest
 
 from tests.harness import Report, Rig, eventually, processes
+from treadle import chord
 
 LEASE_S = 1.5
 CHILDREN = 2
@@ -107,6 +111,39 @@ def test_a_stop_shorter_than_the_lease_costs_nothing(rig: Rig) -> None:
     assert (record.state, record.attempt) == ("succeeded", 1)
     assert len(rig.ledger.entries("start", job.id)) == 1
     assert rig.client.app.broker.counts().stale_acks == 0
+
+
+@pytest.mark.parametrize("rig", ["redis", "postgresql"], indirect=True)
+def test_late_settlements_of_members_do_not_count_for_their_join(rig: Rig) -> None:
+    """One member has ended in other hands, the other runs there: were the first counted twice, the join would end."""
+    witness, app = rig.call_witness(), rig.client.app
+    how: dict[str, Any] = {"app": "tests.harness.workflow_tasks", "lease_s": LEASE_S}
+    frozen = rig.start_worker(**how)
+    waits = app.signature("tests.harness.app.first_waits")
+    gates = [[rig.gate("gate")], [rig.gate("gate"), rig.gate("second gate")]]
+    body = app.signature("tests.harness.workflow_tasks.total")
+    result = chord([waits.clone(each) for each in gates], body, app=app).apply_async()
+    ended, running = result.parent.results
+    stale = [rig.ledger.await_entry("start", member.id).pid for member in (ended, running)]
+    _stop_tree(frozen.pid)
+    rig.start_worker(**how)
+    for member in (ended, running):
+        rig.ledger.await_entry("start", member.id, count=2)
+    rig.client.await_state(ended)
+    rig.client.await_state(running, "running")
+    before = list(result.workflow.nodes())
+    assert [(node.state, node.need) for node in before if node.is_join] == [("blocked", 1)]
+
+    rig.open("gate")
+    for pid in stale:
+        processes.kill(pid, signal.SIGCONT)
+    eventually(lambda: app.broker.counts().stale_acks == CHILDREN, what="the refused settlements")
+    assert list(result.workflow.nodes()) == before, "the late settlements must change nothing"
+
+    rig.open("second gate")
+    assert result.get(timeout=15) == 2 + 2, "what counts are the runs that were in time"
+    assert Counter(ending.job_id for ending in witness.endings()) == {node.id: 1 for node in before}
+    assert len(rig.ledger.entries("start", result.id)) == 1
 
 
 def _stop_tree(leader: int) -> float:
