@@ -15,9 +15,9 @@ from tests.harness.worker import Worker
 Victim = Literal["a child", "the template", "the supervisor", "all"]
 VICTIMS: tuple[Victim, ...] = get_args(Victim)
 
-#: Where a process dies: before its settlement leaves it, when the store has that and nothing was answered yet, and when
-#: the answer has come and nobody has acted on it. In SQLite the second is the moment before the commit.
-Point: TypeAlias = Literal["unsent", "sent", "answered"]
+#: Where a process dies: before its settlement leaves it; when it has left, or in a database that we are the process of,
+#: before the commit; when the store has carried it out, and its answer lies unread; and when the answer was read.
+Point: TypeAlias = Literal["unsent", "sent", "stored", "answered"]
 POINTS: Final[tuple[Point, ...]] = get_args(Point)
 
 _WHOLE_WITHIN_S = 60.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import time
 from collections.abc import Sequence
@@ -78,8 +79,8 @@ class Mortal:
             _ledger().write(doomed, point)
             if point == "unsent":
                 _die()
-            if point == "sent":
-                _die_once_it_is_sent(self._consumer)
+            if point in {"sent", "stored"}:
+                _die_on_the_way(self._consumer, point)
         answer = self._consumer.settle(settlements, claim_next=claim_next, idle=idle)
         if doomed is not None:
             _die()
@@ -100,12 +101,14 @@ def _doom(point: Point | None) -> None:
         _doomed[job_id] = point
 
 
-def _die_once_it_is_sent(consumer: Any) -> None:
-    """Let the next call of the store end this process as soon as its request is out of our hands."""
+def _die_on_the_way(consumer: Any, point: Point) -> None:
+    """Let the next call of the store end this process, before the store's answer is read."""
     if store_of(app.broker.safe_url) == "redis":
 
         def send(connection: Any, commands: Any, deadline: float) -> None:
             connection.send(commands, deadline=deadline)
+            if point == "stored":
+                select.select([connection], [], [])
             _die()
 
         consumer._client._round_trip = send
@@ -113,12 +116,13 @@ def _die_once_it_is_sent(consumer: Any) -> None:
     store = consumer._store
     attempt = store._attempt
 
-    def write(work: Any, open_: Any) -> Any:
-        def work_and_die(transaction: Any) -> None:
-            work(transaction)
-            _die()
+    def write(work: Any, open_: Any) -> None:
+        def work_or_die(transaction: Any) -> Any:
+            answer = work(transaction)
+            return _die() if point == "sent" else answer
 
-        return attempt(work_and_die, open_)
+        attempt(work_or_die, open_)
+        _die()
 
     store._attempt = write
 
