@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.harness import Rig
 from tests.harness.witness import Ending
+from treadle.job import Job, new_id
 from treadle.settlement import Complete, Fail
 
 
@@ -39,3 +40,12 @@ def test_it_does_not_count_a_settlement_that_was_refused(rig: Rig) -> None:
 
     assert refused == [delivery.id]
     assert witness.endings() == []
+
+
+def test_it_sees_one_end_of_a_join_that_waits_for_nothing(rig: Rig) -> None:
+    witness = rig.call_witness()
+    join = Job(new_id(), "treadle.group", b"json:[[],{}]", is_join=True, workflow="the workflow")
+
+    rig.client.app.broker.publish([join])
+
+    assert witness.endings() == [Ending(join.id, "succeeded")]
