@@ -101,6 +101,14 @@ class TestOperator:
         assert isinstance(whole, Chain)
         assert whole.tasks == [add.s(1), add.s(2), add.s(3), add.s(4)]
 
+    def test_a_chain_may_be_extended_by_assignment(self) -> None:
+        first: Any = add.s(1)
+        whole = first
+        whole |= add.s(2)
+
+        assert whole == add.s(1) | add.s(2)
+        assert first == add.s(1)
+
     def test_a_group_before_a_step_becomes_a_chord(self) -> None:
         whole = group(add.s(1), add.s(2)) | total.s()
 
@@ -190,8 +198,8 @@ class TestMaking:
         with pytest.raises(ConfigurationError, match="expected a whole number above 0"):
             chunks(add, [(1, 2)], size)
 
-    @pytest.mark.parametrize("policy", ["all", "at_least(0)", "at_least(x)", "at_least(-1)", ""])
-    def test_a_join_has_a_known_policy(self, policy: str) -> None:
+    @pytest.mark.parametrize("policy", ["all", "at_least(0)", "at_least(x)", "at_least(-1)", "", None, 2])
+    def test_a_join_has_a_known_policy(self, policy: Any) -> None:
         with pytest.raises(ConfigurationError, match="expected all_success, all_done, any, or at_least"):
             chord([add.s(1)], total.s(), join=policy)
 

@@ -270,6 +270,34 @@ class TestGroups:
         assert [each.state for each in result.parent.results] == ["REVOKED", "REVOKED"]
         assert result.job().reason == "skipped"
 
+    def test_generators_within_a_generator_are_read(self, worker: InlineWorker, tasks: Tasks) -> None:
+        inner = (group((tasks.add.s(number, 1) for number in range(2)), queue="default") for _ in range(2))
+        assert run(worker, group(inner).delay()) == [[1, 2], [1, 2]]
+        chords = (chord((tasks.add.s(number, 1) for number in range(2)), tasks.total.s()) for _ in range(2))
+        assert run(worker, group(chords).delay()) == [3, 3]
+
+    @pytest.mark.parametrize("has_step_before", [False, True])
+    def test_a_generator_is_published_once(self, worker: InlineWorker, tasks: Tasks, has_step_before: bool) -> None:
+        members = group(tasks.add.s(number) for number in range(2))
+        call = tasks.add.s(1, 1) | members if has_step_before else members
+        assert len(run(worker, call.delay())) == 2
+        with pytest.raises(ConfigurationError, match="make the group anew"):
+            call.delay()
+
+    def test_two_of_one_id_are_refused(self, tasks: Tasks) -> None:
+        call = tasks.add.s(1, 1)
+        call.freeze()
+        for twice in (group([call, call]), chord([call], tasks.total.s().set(task_id=call.id)), call | call):
+            with pytest.raises(ConfigurationError, match="given to two jobs"):
+                twice.delay()
+        with pytest.raises(ConfigurationError, match="given to two jobs"):
+            group(call for _ in range(2)).delay()
+
+    @pytest.mark.parametrize("id", [5, "x" * 256, "a\0b", "\ud800"])
+    def test_the_id_of_a_group_is_checked(self, tasks: Tasks, id: Any) -> None:
+        with pytest.raises(ConfigurationError, match="task_id"):
+            group([tasks.add.s(1)]).apply_async(task_id=id)
+
 
 class TestChords:
     def test_the_body_gets_the_list_in_order(self, worker: InlineWorker, tasks: Tasks) -> None:
@@ -381,6 +409,29 @@ class TestLinks:
         [errback] = result.children
         assert errback.job().reason == "unneeded"
 
+    def test_an_immutable_errback_gets_its_own_arguments_only(self, worker: InlineWorker, tasks: Tasks) -> None:
+        worker.run_out(tasks.fail.s().on_error(tasks.see.si("own")).delay())
+        assert tasks.seen == [("own",)]
+
+    @pytest.mark.parametrize("shape", [chain, group])
+    def test_the_first_steps_of_an_errback_that_is_a_workflow_get_the_error(
+        self, app: Treadle, worker: InlineWorker, tasks: Tasks, shape: Any
+    ) -> None:
+        @app.task
+        def complain(request: Any, error: BaseException, traceback: str) -> None:
+            tasks.seen.append((request.id, type(error)))
+
+        result = (tasks.add.s(1, 1) | tasks.fail.s()).on_error(shape(complain.s(), tasks.see.si("then"))).delay()
+        worker.run_out(result)
+        assert sorted(tasks.seen, key=len) == [("then",), (result.id, ValueError)]
+
+    def test_an_errback_is_called_once_for_a_chain_with_an_empty_one_in_it(
+        self, worker: InlineWorker, tasks: Tasks
+    ) -> None:
+        steps = chain(tasks.fail.s(), chain(queue="default"), tasks.add.s(1))
+        worker.run_out(steps.on_error(tasks.see.si("once")).delay())
+        assert tasks.seen == [("once",)]
+
     def test_a_whole_workflow_may_be_linked(self, worker: InlineWorker, tasks: Tasks) -> None:
         tasks_after = tasks.add.s(1) | tasks.see.s()
         run(worker, tasks.add.apply_async((1,), link=tasks_after))
@@ -414,6 +465,11 @@ class TestDependencies:
         assert sorted(order) == ["a", "b", "c", "c", "d", "e"] or sorted(order) == ["a", "b", "c", "d", "e"]
         assert order.index("a") < order.index("d")
         assert max(order.index("a"), order.index("b")) < order.index("c") < order.index("e")
+
+    def test_whoever_is_named_twice_is_waited_for_once(self, worker: InlineWorker, tasks: Tasks) -> None:
+        first, call = tasks.see.delay("first"), tasks.see.si("call")
+        run(worker, tasks.see.apply_async(("last",), after=[first, first.id, call, call]))
+        assert [args[0] for args in tasks.seen] == ["first", "call", "last"]
 
     def test_a_group_may_be_waited_for(self, worker: InlineWorker, tasks: Tasks) -> None:
         members = group([tasks.see.s("m"), tasks.see.s("m")]).delay()

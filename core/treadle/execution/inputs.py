@@ -55,7 +55,10 @@ def inputs_of(request: Request, codec: Codec, decode: Callable[[bytes], Any]) ->
 
 def _error_arguments(request: Request, store: Broker, codec: Codec, sources: Sequence[Input]) -> list[Any]:
     """The failed job, its error and the traceback; only its id, for a function that takes no three."""
-    failed = [each for each in sources if each.state != "succeeded"] or sources
+    failed = [each for each in sources if each.state != "succeeded"]
+    if not failed:
+        # The first steps of a whole workflow follow a join, which follows whatever may fail.
+        failed = [each for each in all_inputs(store, sources[0].id) if each.state != "succeeded"] or list(sources)
     source = next((each for each in failed if each.reason != "skipped"), failed[0])
     if _room(request.task_object, len(request.args)) < _ERRBACK_ARGUMENTS:
         return [source.id]

@@ -88,7 +88,7 @@ class NodeJobs:
             return Job(node.id, GATE, payload, conf.task_default_queue, ttl_ms=round(hold_s * 1000), is_join=True)
         options = encode_options({"workflow": workflow, "input": node.input or None})
         payload = self._app.codec.encode_call((), {})
-        return Job(node.id, JOIN, payload, conf.task_default_queue, options=options, is_join=True)
+        return Job(checked_id(node.id), JOIN, payload, conf.task_default_queue, options=options, is_join=True)
 
 
 def _placed(job: Job, node: Node, workflow: str) -> Job:

@@ -171,6 +171,7 @@ class Workflows:
         """Store the members of an open join as they are made."""
         fed = _handles_of(result, feeding.join.id)
         place = 0
+        feeding.feed.begin()
         while members := feeding.feed.take(_FEED, _FEED_S):
             nodes, handles = plan_members(feeding, members, place)
             place += len(members)

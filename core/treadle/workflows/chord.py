@@ -123,7 +123,7 @@ def least_of(policy: str, *, total: int) -> int | None:
         return None
     if policy == "any":
         return 1
-    count = policy.removeprefix("at_least(").removesuffix(")")
+    count = str(policy).removeprefix("at_least(").removesuffix(")")
     if policy == f"at_least({count})" and count.isascii() and count.isdigit() and int(count) > 0:
         return int(count)
     raise ConfigurationError(

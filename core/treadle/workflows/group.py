@@ -8,6 +8,7 @@ from itertools import chain, islice
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from treadle.exceptions import ConfigurationError
 from treadle.workflows.signature import Signature, as_list
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ class Feed:
 
     def __init__(self, source: Iterable[Any]) -> None:
         self._source: Iterator[Any] = iter(source)
+        self._is_begun = False
+
+    def begin(self) -> None:
+        """Before the first member is taken. Raises ConfigurationError if somebody else has taken some."""
+        if self._is_begun:
+            raise ConfigurationError(
+                "this group's generator was read when it was published before: make the group anew, or of a list"
+            )
+        self._is_begun = True
 
     def peek(self) -> Signature | None:
         """The next member, which stays; None at the end."""
@@ -43,6 +53,7 @@ class Feed:
         return as_list(taken)
 
     def __iter__(self) -> Iterator[Signature]:
+        self.begin()
         while members := self.take(500):
             yield from members
 

@@ -34,6 +34,7 @@ def plan_own(whole: Signature, *, draw_id: Callable[[], str] = new_id) -> Plan:
     freeze(whole, None, draw_id)
     layout = _Layout(draw_id)
     end = layout.lay(whole, None, {})
+    _require_own_ids(layout.nodes)
     return Plan(layout.nodes[::-1], end, _handle(whole, None), layout.feedings)
 
 
@@ -43,12 +44,14 @@ def plan_members(feeding: Feeding, members: Sequence[Signature], first_place: in
     handles: list[Handle] = []
     for place, member in enumerate(members, first_place):
         copy = member.clone()
+        read_feeds(copy)
         freeze(copy, None, new_id)
         end = layout.lay(copy, None, feeding.defaults)
         end.edges.append(Edge(feeding.join.id, place, grows=True))
         layout.lay_errbacks(feeding.errbacks, [end])
         if (handle := _handle(copy, None)) is not None:
             handles.append(handle)
+    _require_own_ids(layout.nodes)
     return layout.nodes[::-1], handles
 
 
@@ -128,12 +131,16 @@ class _Layout:
     def _wait_for_named(self, node: Node, named: Any) -> None:
         """Let a node wait for what the option `after` names: jobs by their ids or handles, or calls to be made too."""
         several = named if isinstance(named, list | tuple | set | frozenset) else () if named is None else [named]
-        for source in several:
-            node.need += 1
-            if isinstance(source, dict):
-                self._end_of(Signature.from_dict(source)).edges.append(Edge(node.id, NO_PLACE))
-            else:
-                node.after.append(After(str(source)))
+        # Whoever is named twice is waited for once.
+        ids = dict.fromkeys(str(source) for source in several if not isinstance(source, dict))
+        ends = {
+            end.id: end
+            for end in (self._end_of(Signature.from_dict(source)) for source in several if isinstance(source, dict))
+        }
+        node.need += len(ids) + len(ends)
+        node.after += [After(id) for id in ids]
+        for end in ends.values():
+            end.edges.append(Edge(node.id, NO_PLACE))
 
     def _end_of(self, signature: Signature) -> Node:
         """The end of a call that others wait for. However many name it, it is made once."""
@@ -153,7 +160,8 @@ class _Layout:
         for step in chain.tasks:
             before = self.lay(step, before, later if ends else shared)
             ends.append(before)
-        self._links(chain, ends[-1], ends)
+        # An empty chain among them ends with the step before it.
+        self._links(chain, ends[-1], list({end.id: end for end in ends}.values()))
         return ends[-1]
 
     def _group(
@@ -231,9 +239,26 @@ class _Layout:
         else:
             first = Node(self._draw_id(), None)
             self.nodes.append(first)
+            own = len(self.nodes)
             self.lay(copy, first, {})
-        first.input = "error"
+            begins = {edge.target for edge in first.edges}
+            for node in self.nodes[own:]:
+                if node.id in begins and node.input == "value":
+                    node.input = "error"
+        first.input = "" if copy.immutable and first.call is not None else "error"
         first.wait_for([(node, 0) for node in may_fail], "failure", least=1)
+
+
+def _require_own_ids(nodes: Sequence[Node]) -> None:
+    """Raise ConfigurationError if two nodes have the same id: the store would take them for one."""
+    seen: set[str] = set()
+    for node in nodes:
+        if node.id in seen:
+            raise ConfigurationError(
+                f"the id {node.id!r} is given to two jobs of this workflow; "
+                "a frozen call that is to be made twice needs a copy of it that is not frozen"
+            )
+        seen.add(node.id)
 
 
 def _handed_down(signature: Signature) -> dict[str, Any]:

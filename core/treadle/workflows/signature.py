@@ -249,6 +249,10 @@ class Signature(dict[str, Any]):
 
         return joined(self, other)
 
+    def __ior__(self, other: Any) -> Any:
+        """`a |= b`: a chain of the two. A dictionary's own would take the other's entries over."""
+        return self | other
+
     def __ror__(self, other: Any) -> Any:
         """Not by itself: only signatures make chains."""
         return NotImplemented

@@ -102,7 +102,7 @@ class MemoryStore(Shelf):
         queued = self.tellings.restart(lost)
         for entry in queued:
             self.requeue(entry)
-        return queued
+        return [entry for entry in lost if entry.state in ("queued", "scheduled")]
 
     # Publishing ------------------------------------------------------------------------------------
 

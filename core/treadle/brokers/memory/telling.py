@@ -157,11 +157,11 @@ class Tellings:
     # Again -----------------------------------------------------------------------------------------
 
     def restart(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Block again, as at first, those of these ended jobs that waited for others of them; answers the rest."""
+        """Block again, as at first, those of these ended jobs that waited for others; answers the rest."""
         chosen = {entry.id: entry for entry in entries}
         for entry in chosen.values():
             entry.is_told = False
-        blocked = [entry for entry in chosen.values() if entry.is_join or entry.reason in ("skipped", "unneeded")]
+        blocked = [entry for entry in chosen.values() if _waited(entry)]
         for entry in blocked:
             entry.need, entry.spare = entry.first_need, entry.first_spare
         for entry in blocked:
@@ -172,4 +172,10 @@ class Tellings:
             for source, edge in list(self.sources_of(entry)):
                 if source.is_final and source.id not in chosen:
                     self._follow(source, edge)
-        return [entry for entry in chosen.values() if entry.is_final and entry not in blocked]
+        return [entry for entry in chosen.values() if not _waited(entry)]
+
+
+def _waited(entry: Entry) -> bool:
+    """Whether an ended job ended because of others, or was cancelled before it ran."""
+    never_ran = entry.first_need > 0 and not entry.receipt and entry.reason != "expired"
+    return entry.is_join or entry.reason in ("skipped", "unneeded") or never_ran

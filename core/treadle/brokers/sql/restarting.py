@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from treadle.brokers.sql import telling
-from treadle.brokers.sql.rows import JOIN, Live
+from treadle.brokers.sql.rows import BLOCKED, JOIN, Live
 from treadle.brokers.sql.store import Transaction
 from treadle.exceptions import ConfigurationError
 from treadle.interfaces import MAX_RESTARTED
@@ -21,11 +21,13 @@ class _Lost(NamedTuple):
     need: int
     spare: int
     expires_ms: int
+    receipt: int
 
     @property
     def waited(self) -> bool:
-        """Whether it ended because of others."""
-        return bool(self.is_join) or self.reason in ("skipped", "unneeded")
+        """Whether it ended because of others, or was cancelled before it ran."""
+        never_ran = self.need > 0 and not self.receipt and self.reason != "expired"
+        return bool(self.is_join) or self.reason in ("skipped", "unneeded") or never_ran
 
 
 def restart(transaction: Transaction, workflow: str) -> list[str]:
@@ -48,9 +50,9 @@ def restart(transaction: Transaction, workflow: str) -> list[str]:
     if blocked:
         transaction.run(sql.block_again, (transaction.pack([each.seq for each in blocked]),))
     transaction.run(sql.forget_outcomes, packed)
-    _count_what_stays(transaction, [each.seq for each in blocked])
+    freed = _count_what_stays(transaction, [each.seq for each in blocked])
     transaction.rings_consumers = True
-    return [each.id for each in again]
+    return [each.id for each in lost if not each.waited or each.seq in freed]
 
 
 def _require_restartable(workflow: str, lost: list[_Lost]) -> None:
@@ -64,10 +66,10 @@ def _require_restartable(workflow: str, lost: list[_Lost]) -> None:
         )
 
 
-def _count_what_stays(transaction: Transaction, seqs: list[int]) -> None:
-    """Let the sources that are not run again count for what is blocked again."""
+def _count_what_stays(transaction: Transaction, seqs: list[int]) -> set[int]:
+    """Let the sources that are not run again count for what is blocked again; what that has queued."""
     if not seqs:
-        return
+        return set()
     packed = (transaction.pack(seqs),)
     rows = {row[0]: Live(*row) for row in transaction.rows(transaction.sql.live_by_seq, packed)}
     edges = [
@@ -76,3 +78,5 @@ def _count_what_stays(transaction: Transaction, seqs: list[int]) -> None:
     ]
     over = telling.settle_targets(transaction, rows, edges)
     telling.tell_ends(transaction, over)
+    live = [Live(*row) for row in transaction.rows(transaction.sql.live_by_seq, packed)]
+    return {row.seq for row in live if row.state != BLOCKED}

@@ -72,7 +72,7 @@ WORKFLOW_TEXTS: Final[Mapping[str, str]] = {
     "forget_in_edges": "DELETE FROM {edge} WHERE target {members}",
     # Again ---------------------------------------------------------------------------------------------
     "lost": """
-        SELECT j.seq, j.id, o.reason, j.is_join, j.need, j.spare, j.expires_ms
+        SELECT j.seq, j.id, o.reason, j.is_join, j.need, j.spare, j.expires_ms, o.receipt
         FROM {job} j JOIN {outcome} o ON o.seq = j.seq
         WHERE j.workflow = ? AND o.state IN (5, 6) ORDER BY o.seq LIMIT ? {lock_outcome}""",
     "block_again": """

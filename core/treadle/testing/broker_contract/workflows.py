@@ -710,6 +710,24 @@ class WorkflowCases:
         assert stage.broker.restart("w") == ["a"]
         assert run(stage.child()) == ["a", "b", "c"]
 
+    def test_steps_that_were_cancelled_before_they_ran_wait_again(self, stage: Stage) -> None:
+        stage.broker.publish([each._replace(workflow="w") for each in steps("a", "b", "c")])
+        for id in "cba":
+            stage.broker.cancel([id])
+        assert full_states(stage, "abc") == ["cancelled revoked"] * 3
+        assert stage.broker.restart("w") == ["a"]
+        assert stage.states("abc") == ["queued", "blocked", "blocked"]
+        assert run(stage.child()) == ["a", "b", "c"]
+
+    def test_a_step_that_was_cancelled_when_its_turn_had_come_is_queued_again(self, stage: Stage) -> None:
+        stage.broker.publish([each._replace(workflow="w") for each in steps("a", "b", "c")])
+        child = stage.child()
+        child.settle(Complete(child.take_one(), b"1"))
+        stage.broker.cancel(["b"])
+        assert full_states(stage, "abc") == ["succeeded", "cancelled revoked", "failed skipped"]
+        assert stage.broker.restart("w") == ["b"]
+        assert run(child) == ["b", "c"]
+
     def test_a_replaced_job_is_restarted_with_what_replaced_it(self, stage: Stage) -> None:
         stage.broker.publish([each._replace(workflow="w") for each in steps("a", "b")])
         child = stage.child()

@@ -1,7 +1,7 @@
 -- needs: clock jobs wake telling
 -- ARGV: ids of jobs of a workflow that did not succeed. Queues those that ended by themselves, and blocks again, as at
--- first, those that waited for others. Answers {1, ids queued}, {0} if something is still owed, {-1} if a gate is among
--- them: a part of the workflow was never stored.
+-- first, those that waited for others, or were cancelled before they ran. Answers {1, ids queued}, {0} if something is
+-- still owed, {-1} if a gate is among them: a part of the workflow was never stored.
 if call('EXISTS', P .. 'owed') == 1 then
   return { 0 }
 end
@@ -13,7 +13,8 @@ for _, id in ipairs(ARGV) do
       return { -1 }
     end
     chosen[id] = f
-    local waited = f[3] or f[2] == 'skipped' or f[2] == 'unneeded'
+    local never_ran = tonumber(f[9] or 0) > 0 and tonumber(f[8] or 0) == 0 and f[2] ~= 'expired'
+    local waited = f[3] or f[2] == 'skipped' or f[2] == 'unneeded' or never_ran
     table.insert(waited and blocked or again, id)
   end
 end
@@ -53,4 +54,10 @@ for _, id in ipairs(blocked) do
   end
 end
 tell_targets()
+for _, id in ipairs(blocked) do
+  local state = call('HGET', JOB .. id, 's')
+  if state == 'q' or state == 's' then
+    table.insert(again, id)
+  end
+end
 return { 1, unpack(again) }

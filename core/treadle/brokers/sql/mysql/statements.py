@@ -117,7 +117,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "forget_out_edges": _delete("edge", "source"),
     "forget_in_edges": _delete("edge", "target", "edge_target"),
     "lost": """
-        SELECT j.seq, j.id, o.reason, j.is_join, j.need, j.spare, j.expires_ms
+        SELECT j.seq, j.id, o.reason, j.is_join, j.need, j.spare, j.expires_ms, o.receipt
         FROM {job} j FORCE INDEX (job_workflow) STRAIGHT_JOIN {outcome} o FORCE INDEX (PRIMARY) ON o.seq = j.seq
         WHERE j.workflow = ? AND o.state IN (5, 6) ORDER BY j.seq LIMIT ? {lock}""",
     # Queues --------------------------------------------------------------------------------------------
