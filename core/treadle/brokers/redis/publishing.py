@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from treadle.brokers.redis.client import Client
 from treadle.brokers.redis.records import ON_LETTERS
 from treadle.brokers.redis.settling import CHUNK
 from treadle.exceptions import ConfigurationError
@@ -44,7 +45,30 @@ def require_known(answer: Any) -> None:
     """Raise ConfigurationError if that is what the script answered: a job names another one that nobody knows."""
     if isinstance(answer, list):
         id, name = (text.decode() for text in answer)
-        raise ConfigurationError(f"job {id!r} leads to {name!r} or waits for it, which is not known: publish it first")
+        raise _unknown(id, name)
+
+
+def require_names(client: Client, jobs: Sequence[Job]) -> None:
+    """Raise ConfigurationError if one of the jobs names one that is neither known nor before it."""
+    own: set[str] = set()
+    namers: dict[str, str] = {}
+    for job in jobs:
+        if job.edges or job.after:
+            for name in (*(edge.target for edge in job.edges), *(after.source for after in job.after)):
+                if name not in own:
+                    namers.setdefault(name, job.id)
+        own.add(job.id)
+    names = list(namers)
+    for at in range(0, len(names), CHUNK):
+        chunk = names[at : at + CHUNK]
+        found = client.run([("EXISTS", client.key(f"job:{name}")) for name in chunk])
+        for name, is_known in zip(chunk, found, strict=True):
+            if not is_known:
+                raise _unknown(namers[name], name)
+
+
+def _unknown(id: str, name: str) -> ConfigurationError:
+    return ConfigurationError(f"job {id!r} leads to {name!r} or waits for it, which is not known: publish it first")
 
 
 def _with_all(job: Job) -> Arguments:

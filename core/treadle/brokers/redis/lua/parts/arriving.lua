@@ -1,0 +1,125 @@
+-- How a job that is published comes to its place. Its arguments begin at ARGV[i]; see publish.lua.
+
+-- Writes the unusual values of a job; answers state, key and score of its place, or nothing if that is the usual one.
+local function heed(key, queue, seq, i)
+  local priority, options, delay, eta, ttl, expires, redeliver = unpack(ARGV, i + 5, i + 11)
+  local state, where, score
+  if priority ~= '0' then
+    score = place(seq, priority)
+    call('HSET', key, 'p', priority)
+  end
+  local due = math.max(delay == '0' and 0 or now + delay, tonumber(eta))
+  if due > now then
+    state, where, score = 'd', P .. 'delayed:' .. queue, due
+    call('HSET', key, 'd', due)
+  end
+  if options ~= '' then
+    call('HSET', key, 'o', options)
+  end
+  if ttl ~= '0' or expires ~= '0' then
+    local ends = tonumber(expires)
+    if ttl ~= '0' and (ends == 0 or now + ttl < ends) then
+      ends = now + ttl
+    end
+    call('HSET', key, 'i', 1, 'x', ends)
+  end
+  if redeliver ~= '1' then
+    call('HSET', key, 'h', 0)
+  end
+  return state, where, score
+end
+
+-- Writes how a job waits for others. Terms begin when it is free, but those of a gate, which run already.
+local function block(key, id, number, queue, i, is_join)
+  local delay, eta, ttl, expires, redeliver, need, spare = unpack(ARGV, i + 7, i + 13)
+  call('HSET', key, 'N', need, 'M', spare, 'F', need, 'G', spare)
+  call('HDEL', key, 'd')
+  if is_join then
+    local ends = call('HGET', key, 'x')
+    if ends then
+      add(P .. 'gates', ends, id)
+    end
+    return
+  end
+  add(P .. 'blocked:' .. queue, number, id)
+  if delay ~= '0' then call('HSET', key, 'D', delay) end
+  if eta ~= '0' then call('HSET', key, 'E', eta) end
+  if ttl ~= '0' then
+    call('HSET', key, 'T', ttl)
+    call('HDEL', key, 'x')
+    if expires ~= '0' then call('HSET', key, 'x', expires) end
+  end
+end
+
+-- Numbers of jobs that are named in this step, by id.
+local numbers = {}
+local function number_of(id)
+  numbers[id] = numbers[id] or call('HGET', JOB .. id, 'n')
+  return numbers[id]
+end
+
+-- What is done once all jobs stand where they belong: joins of none end, targets grow, and what is waited for leads.
+local done, growth, sources, leading = {}, {}, {}, {}
+
+-- Draws the edges of a new job, and notes what it waits for; its in-edges come last.
+local function connect(id, number, i)
+  local count, drawn = tonumber(ARGV[i + 16]), {}
+  local at = i + 17
+  for n = 1, count do
+    local target, at_place, on, grows = unpack(ARGV, at, at + 3)
+    drawn[n] = edge_of(at_place, on, number_of(target), target)
+    add(P .. 'sources:' .. target, at_place, edge_of(at_place, on, number, id))
+    if grows == '1' then
+      growth[target] = (growth[target] or 0) + 1
+    end
+    at = at + 4
+  end
+  if count > 0 then
+    draw(id, nil, drawn)
+  end
+  for after = at + 1, at + 3 * ARGV[at], 3 do
+    local source = ARGV[after]
+    if not leading[source] then
+      leading[source] = {}
+      sources[#sources + 1] = source
+    end
+    table.insert(leading[source], { ARGV[after + 1], ARGV[after + 2], number, id })
+  end
+end
+
+-- Writes the part of a job in its workflow; answers its state if that is not the usual one.
+local function take_part(key, id, number, queue, i)
+  local need, spare, is_join, workflow = unpack(ARGV, i + 12, i + 15)
+  if workflow ~= '' then
+    call('HSET', key, 'W', workflow)
+    add(P .. 'workflow:' .. workflow, number, id)
+  end
+  if is_join == '1' then
+    call('HSET', key, 'B', 1)
+  end
+  connect(id, number, i)
+  if tonumber(need) > 0 then
+    block(key, id, number, queue, i, is_join == '1')
+    return 'b'
+  elseif is_join == '1' then
+    done[#done + 1] = id
+    return 's'
+  end
+end
+
+-- Does what had to wait until all jobs of the step are stored.
+local function connect_all()
+  for target, more in pairs(growth) do
+    if call('HGET', JOB .. target, 's') == 'b' then
+      call('HINCRBY', JOB .. target, 'N', more)
+      call('HINCRBY', JOB .. target, 'F', more)
+    end
+  end
+  for _, id in ipairs(done) do
+    finish(id, 's', '')
+  end
+  for _, source in ipairs(sources) do
+    lead(source, leading[source])
+  end
+  tell_targets()
+end
