@@ -31,13 +31,17 @@ def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
             raise ConfigurationError(f"job {job.id!r} cannot be stored: {_why_not(job)}; nothing was published")
         size += len(payload) + len(options)
         if count == CHUNK or size > _MAX_STEP_BYTES:
-            flat = [0]
+            flat = [0, 0]
             batches.append(flat)
             count, size = 0, len(payload) + len(options)
         count += 1
         flat[0] = count
         usual = job[4:] == _USUAL
-        flat += (job.id, job.task, job.queue, payload, 0) if usual else _with_all(job)
+        if usual:
+            flat += (job.id, job.task, job.queue, payload, 0)
+        else:
+            flat[1] = flat[1] or int(job.waits_or_leads)
+            flat += _with_all(job)
     return batches
 
 

@@ -1,4 +1,4 @@
--- needs: clock writes jobs
+-- needs: clock jobs
 -- Answers {queue, queued, scheduled, paused, age of the oldest queued job in ms, blocked, ...} over all queues.
 
 -- The oldest of a queue is the first of one of its priorities: there are at most 201 to look at.

@@ -1,4 +1,4 @@
--- needs: clock writes jobs wake edges telling leading leases settling claiming
+-- needs: clock writes jobs wake (edges telling leading replacing) leases settling claiming
 -- Settles deliveries, then claims the next ones.
 -- ARGV: lease, epoch, limit, idle, number of queues, the queues; then the settlements, see parts/settling.lua.
 -- Answers {0 or LOST, SUSPECTS_WAIT, TOOK_SUSPECT, OTHER_EPOCH; ms to the next due time or -1; refused ids;
@@ -6,9 +6,21 @@
 local LOST, SUSPECTS_WAIT, TOOK_SUSPECT, OTHER_EPOCH = 1, 2, 3, 4
 local lease, epoch, limit, idle, queue_count = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
 
-tell_owed()
+-- Writes what is still to be written, and tells those that wait for what has ended.
+local function conclude()
+  if loaded or ENDED[1] then
+    rarely().tell_targets()
+  else
+    write()
+  end
+end
+
+local owed = call('LPOP', P .. 'owed')
+if owed then
+  rarely().tell_owed(owed)
+end
 settle_all(6 + queue_count)
-tell_targets()
+conclude()
 if limit == 0 then
   return { 0, -1, refused, {} }
 end
@@ -32,8 +44,8 @@ end
 if #held > 0 then
   call('HSET', P .. 'held:' .. lease, unpack(held))
 end
-tell_targets()
-if owing then
+conclude()
+if loaded and loaded.is_owing() then
   next_due = now
 end
 return { status, next_due and math.max(0, next_due - now) or -1, refused, answer }

@@ -1,4 +1,4 @@
--- needs: clock writes jobs
+-- needs: clock jobs
 -- ARGV: index key without prefix, cursor score, cursor id, how many to look at, then '=value' or '' for
 -- state, queue, task, reason. Walks an index from its high end.
 -- Answers {score and id of the last one looked at, or '' at the end; matching ids}.

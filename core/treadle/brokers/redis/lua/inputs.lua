@@ -1,4 +1,4 @@
--- needs: clock writes jobs edges
+-- needs: clock jobs edges
 -- ARGV: id, how many edges to leave out, place behind which they begin, how many to look at, how many ended sources to
 -- give. Answers how many edges were looked at; and {id, place, state, reason, result, error, join, options} of each.
 local found, looked, limit = {}, 0, tonumber(ARGV[5])

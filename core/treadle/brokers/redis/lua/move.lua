@@ -1,4 +1,4 @@
--- needs: clock writes jobs wake
+-- needs: clock jobs wake
 -- ARGV: source, target. Moves at most 500 waiting jobs; answers how many.
 local source, target, moved = ARGV[1], ARGV[2], 0
 for _, kind in ipairs({ 'q:', 'suspects:', 'delayed:' }) do

@@ -1,4 +1,4 @@
--- needs: clock writes jobs edges keeping
+-- needs: clock jobs edges keeping
 -- ARGV: state, limit, max count or '', max age in ms or ''. Removes final records, the first that ended first.
 -- What others may still ask for is kept, and the next call begins behind it (passed: by state, how many that are).
 -- Answers how many were removed; and where to go on: with `more`, from the `first` on, or with `none`.

@@ -1,4 +1,4 @@
--- needs: clock writes jobs
+-- needs: clock jobs
 -- ARGV: token of a watch, ids. Answers those that are final or unknown; the others will tell the watch.
 local token, ended = ARGV[1], {}
 for i = 2, #ARGV do

@@ -1,33 +1,4 @@
--- How a job that is published comes to its place. Its arguments begin at ARGV[i]; see publish.lua.
-
--- Writes the unusual values of a job; answers state, key and score of its place, or nothing if that is the usual one.
-local function heed(key, queue, seq, i)
-  local priority, options, delay, eta, ttl, expires, redeliver = unpack(ARGV, i + 5, i + 11)
-  local state, where, score
-  if priority ~= '0' then
-    score = place(seq, priority)
-    call('HSET', key, 'p', priority)
-  end
-  local due = math.max(delay == '0' and 0 or now + delay, tonumber(eta))
-  if due > now then
-    state, where, score = 'd', P .. 'delayed:' .. queue, due
-    call('HSET', key, 'd', due)
-  end
-  if options ~= '' then
-    call('HSET', key, 'o', options)
-  end
-  if ttl ~= '0' or expires ~= '0' then
-    local ends = tonumber(expires)
-    if ttl ~= '0' and (ends == 0 or now + ttl < ends) then
-      ends = now + ttl
-    end
-    call('HSET', key, 'i', 1, 'x', ends)
-  end
-  if redeliver ~= '1' then
-    call('HSET', key, 'h', 0)
-  end
-  return state, where, score
-end
+-- The part of a published job in its workflow; ARGV[i] is where its arguments begin, see publish.lua.
 
 -- Writes how a job waits for others. Terms begin when it is free, but those of a gate, which run already.
 local function block(key, id, number, queue, i, is_join)
@@ -87,7 +58,7 @@ local function connect(id, number, i)
   end
 end
 
--- Writes the part of a job in its workflow; answers its state if that is not the usual one.
+-- Writes the part of a job in its workflow; answers its state if it does not stand where others do.
 local function take_part(key, id, number, queue, i)
   local need, spare, is_join, workflow = unpack(ARGV, i + 12, i + 15)
   if workflow ~= '' then
@@ -123,3 +94,23 @@ local function connect_all()
   end
   tell_targets()
 end
+
+-- The first that a job of this call names and nobody knows: {id, name}, or nil.
+local function unknown_name()
+  local own, i = {}, 3
+  while i <= #ARGV do
+    if ARGV[i + 4] == '2' then
+      local after = i + 17 + 4 * ARGV[i + 16]
+      for at = i + 17, after - 1, 4 do
+        if not own[ARGV[at]] and not number_of(ARGV[at]) then return { ARGV[i], ARGV[at] } end
+      end
+      for at = after + 1, after + 3 * ARGV[after], 3 do
+        if not own[ARGV[at]] and not number_of(ARGV[at]) then return { ARGV[i], ARGV[at] } end
+      end
+    end
+    own[ARGV[i]] = true
+    i = behind(i)
+  end
+end
+
+return { take_part = take_part, connect_all = connect_all, unknown_name = unknown_name, numbers = numbers }

@@ -26,7 +26,10 @@ local function draw(source, led, edges)
       call('RPUSH', key, led)
     end
   end
-  in_pieces('RPUSH', key, edges)
+  -- Lua can hand over only some thousand at once.
+  for at = 1, #edges, 1000 do
+    call('RPUSH', key, unpack(edges, at, math.min(at + 999, #edges)))
+  end
 end
 
 -- At most so many edges of a job, from the one with that index on.

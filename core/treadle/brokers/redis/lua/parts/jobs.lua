@@ -23,11 +23,6 @@ end
 -- Jobs that have ended in this script, and lead to others: id, {state, reason, error, L, U}, id ...
 local ENDED = {}
 
-local function has_ended(id, state, reason, err, led, told)
-  local n = #ENDED
-  ENDED[n + 1], ENDED[n + 2] = id, { state, reason, err, led, told }
-end
-
 -- Ends a job that stands in no queue and under no lease any more.
 local function finish(id, state, reason, err)
   local key = JOB .. id
@@ -38,12 +33,13 @@ local function finish(id, state, reason, err)
     call('HSET', key, 'e', err)
   end
   call('HDEL', key, 'd', 'j', 'J', 'u', 'w')
-  add(P .. 'final:' .. state, NOW_US, id)
+  call('ZADD', P .. 'final:' .. state, NOW_US, id)
   if f[1] then
     tell(f[1], id)
   end
   if f[2] then
-    has_ended(id, state, reason, f[4], f[2], f[3])
+    local n = #ENDED
+    ENDED[n + 1], ENDED[n + 2] = id, { state, reason, f[4], f[2], f[3] }
   end
 end
 

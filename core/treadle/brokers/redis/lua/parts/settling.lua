@@ -17,14 +17,15 @@ local function complete(key, id, result, attempt, rare)
     call('HSET', key, 's', 's', 'a', attempt, 'f', NOW, 'v', result)
   end
   add(SUCCEEDED, NOW_US, id)
-  if rare ~= NOTHING then
+  if rare[2] or rare[6] or rare[7] then
     call('HDEL', key, 'w', 'j', 'J', 'u')
   end
   if rare[2] then
     tell(rare[2], id)
   end
   if rare[4] then
-    has_ended(id, 's', '', nil, rare[4], rare[5])
+    local n = #ENDED
+    ENDED[n + 1], ENDED[n + 2] = id, { 's', '', nil, rare[4], rare[5] }
   end
 end
 
@@ -71,28 +72,6 @@ local function release(key, id, suspect)
   wake(at[1])
 end
 
--- Cancels the gate of a replacement that will not be.
-local function shut_for_good(gate)
-  local f = call('HMGET', JOB .. gate, 's', 'q')
-  if f[1] == 'b' then
-    pull(gate, 'b', f[2])
-    finish(gate, 'c', 'revoked')
-  end
-end
-
--- Lets the end of another job be this one's, and opens the gate before that one.
-local function replace(key, id, source, gate, cancelling)
-  if cancelling or call('EXISTS', JOB .. source) == 0 then
-    finish(id, cancelling and 'c' or 'f', cancelling and 'revoked' or 'skipped')
-    shut_for_good(gate)
-    return
-  end
-  call('HDEL', key, 'j', 'J', 'u', 'e', 'g')
-  call('HSET', key, 's', 'b', 'B', 2, 'N', 1, 'M', 0, 'F', 1, 'G', 0)
-  lead(source, { { RESULT_PLACE, 's', call('HGET', key, 'n'), id } })
-  open_gate(gate)
-end
-
 -- Carries out the settlement at ARGV[i] of a job that runs under the lease `holder`.
 local function settle(i, key, holder, rare)
   local kind, id, receipt, first, second = ARGV[i], ARGV[i + 1], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
@@ -116,7 +95,7 @@ local function settle(i, key, holder, rare)
     end
   elseif kind == 'P' then
     call('HSET', key, 'i', 1, 'a', attempt, 'R', receipt)
-    replace(key, id, first, second, cancelling)
+    rarely().replace(key, id, first, second, cancelling)
   else
     call('HSET', key, 'R', receipt)
     if cancelling then
@@ -140,7 +119,7 @@ local function settle_all(i)
       local held = P .. 'held:' .. f[3]
       removals[held] = removals[held] or {}
       table.insert(removals[held], id)
-      settle(i, key, f[3], f[5] and call('HMGET', key, 'a', 'w', 'k', 'L', 'U') or NOTHING)
+      settle(i, key, f[3], f[5] and call('HMGET', key, 'a', 'w', 'k', 'L', 'U', 'u', 'j') or NOTHING)
     elseif not (same and ((f[1] ~= 'r' and f[2] == receipt) or call('HGET', key, 'R') == receipt)) then
       refused[#refused + 1] = id
     end

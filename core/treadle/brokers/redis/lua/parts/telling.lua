@@ -6,6 +6,17 @@
 -- gates: sorted set by expiry.   blocked:<queue>: blocked jobs that are no joins.   workflow:<id>: by sequence.
 local budget, owing = 500, false
 
+-- Blocked jobs that are blocked no more, by the sorted set in which they stand.
+local leaving = {}
+local function leave(key, id)
+  local list = leaving[key]
+  if not list then
+    list = {}
+    leaving[key] = list
+  end
+  list[#list + 1] = id
+end
+
 -- What targets need, as far as it was looked up in this step.
 local standing = {}
 
@@ -14,11 +25,11 @@ local function free(id)
   local key = JOB .. id
   local f = call('HMGET', key, 'q', 'n', 'p', 'D', 'E', 'T', 'x', 'B')
   if f[8] then
-    withdraw(P .. 'gates', id)
+    leave(P .. 'gates', id)
     finish(id, 's', '')
     return
   end
-  withdraw(P .. 'blocked:' .. f[1], id)
+  leave(P .. 'blocked:' .. f[1], id)
   if f[6] then
     local ends = now + f[6]
     call('HSET', key, 'i', 1, 'x', f[7] and math.min(ends, f[7]) or ends)
@@ -36,8 +47,8 @@ end
 
 -- Ends a blocked job that can never start.
 local function lose(id, on, ending, err)
-  withdraw(P .. 'blocked:' .. call('HGET', JOB .. id, 'q'), id)
-  withdraw(P .. 'gates', id)
+  leave(P .. 'blocked:' .. call('HGET', JOB .. id, 'q'), id)
+  leave(P .. 'gates', id)
   if on == 'f' or ending == 'unneeded' then
     finish(id, 'c', 'unneeded')
   else
@@ -140,21 +151,25 @@ local function tell_targets()
     end
   end
   standing = {}
+  -- At most as many as the budget lets end or go.
+  for key, list in pairs(leaving) do
+    call('ZREM', key, unpack(list))
+  end
+  leaving = {}
   write()
 end
 
--- Goes on where a script before left off.
-local function tell_owed()
-  while budget > 0 do
-    local id = call('LPOP', P .. 'owed')
-    if not id then return end
+-- Goes on where a script before left off, with a job that was taken from `owed`, or nil.
+local function tell_owed(id)
+  while id do
     -- Not so for a new job of the same id.
     if call('HDEL', JOB .. id, 'O') == 1 then
       tell_targets_of(id, call('HMGET', JOB .. id, 's', 'z', 'e', 'L', 'U'))
       tell_targets()
     end
+    id = budget > 0 and call('LPOP', P .. 'owed')
   end
-  if not owing and call('EXISTS', P .. 'owed') == 1 then
+  if budget == 0 and not owing and call('EXISTS', P .. 'owed') == 1 then
     wake_all()
   end
 end

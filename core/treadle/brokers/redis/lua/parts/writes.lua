@@ -1,39 +1,24 @@
--- What a script puts into sorted sets and takes out of them: one command per key, when it calls `write`.
-local MOST_AT_ONCE = 2000
-local additions, withdrawals = {}, {}
+-- What a script puts into sorted sets, written in one command per key when it calls `write`.
+local MOST_VALUES = 2000 -- Lua can hand over only some thousand at once
+local pending = {}
 
 local function add(key, score, id)
-  local list = additions[key]
+  local list = pending[key]
   if not list then
-    list = {}
-    additions[key] = list
+    list = { 'ZADD', key }
+    pending[key] = list
   end
   local n = #list
   list[n + 1], list[n + 2] = score, id
-end
-
-local function withdraw(key, id)
-  local list = withdrawals[key]
-  if not list then
-    list = {}
-    withdrawals[key] = list
-  end
-  list[#list + 1] = id
-end
-
--- Lua can hand over only some thousand values at once.
-local function in_pieces(command, key, list)
-  for at = 1, #list, MOST_AT_ONCE do
-    call(command, key, unpack(list, at, math.min(at + MOST_AT_ONCE - 1, #list)))
+  if n > MOST_VALUES then
+    call(unpack(list))
+    pending[key] = nil
   end
 end
 
 local function write()
-  for key, list in pairs(withdrawals) do
-    in_pieces('ZREM', key, list)
+  for _, list in pairs(pending) do
+    call(unpack(list))
   end
-  for key, list in pairs(additions) do
-    in_pieces('ZADD', key, list)
-  end
-  additions, withdrawals = {}, {}
+  pending = {}
 end
