@@ -314,6 +314,36 @@ def test_a_large_join_is_restarted(broker: RedisBroker, worker: Worker) -> None:
     assert sorted(worker.run()) == ["body", *members[7:9]]
 
 
+def test_the_end_of_a_source_that_runs_again_counts_after_a_restart(broker: RedisBroker, worker: Worker) -> None:
+    broker.publish([job("b", need=1, workflow="w"), job("a", edges=(Edge("b"),), workflow="w")])
+    worker.run(fails="a")
+    assert broker.requeue(["a"]) == ["a"]
+    assert broker.restart("w") == []
+    assert worker.run() == ["a", "b"]
+
+
+def test_what_others_owe_does_not_hinder_a_restart(broker: RedisBroker, worker: Worker) -> None:
+    broker.publish([job("b", need=1, workflow="w"), job("a", edges=(Edge("b"),), workflow="w")])
+    worker.run(fails="a")
+    ids = numbered("t", 3 * MANY)
+    broker.publish(fan("other", ids))
+    broker.cancel(["other"])
+    assert broker.restart("w") == ["a"]
+    assert worker.run() == ["a", "b"]
+    assert set(states(broker, ids)) == {"failed skipped"}
+
+
+def test_a_restart_while_the_failure_is_still_owed_waits_for_all(broker: RedisBroker, worker: Worker) -> None:
+    ids = numbered("t", 3 * MANY)
+    broker.publish([each._replace(workflow="w") for each in fan("a", ids)])
+    [first] = worker.consumer.claim(1, idle=True).deliveries
+    worker.consumer.settle([Fail(first, "error", b"json:why")])
+    assert states(broker, ids[-1:]) == ["blocked"]
+    assert broker.restart("w") == ["a"]
+    assert set(states(broker, ids)) == {"blocked"}
+    assert sorted(worker.run()) == ["a", *ids]
+
+
 # Short scripts -----------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 -- needs: clock writes jobs wake heeding (edges telling leading arriving)
--- ARGV: how many jobs, 1 if one is a part of a workflow, then for each: id, task, queue, payload, and 0; or 1 and what is unusual about it:
--- priority, options, delay, eta, ttl, expires, redeliver; or 2, the same, and its part in a workflow:
+-- ARGV: how many jobs, 1 if one is a part of a workflow, then for each: id, task, queue, payload, and 0; or 1 and what
+-- is unusual about it: priority, options, delay, eta, ttl, expires, redeliver; or 2, the same, and its part in a workflow:
 -- need, spare, join, workflow, how many edges and for each target, place, on and 1 if it lets the target grow; how many
 -- it waits for and for each source, place, on. A job whose id is known is left alone.
 -- Answers how many were stored; or {id, name} of a job and one that it names and nobody knows: then none was stored.
@@ -10,17 +10,17 @@ local queues, stored = {}, 0
 -- Stores a job that is not known yet.
 local function store(key, seq, number, i)
   local id, task, queue, payload, kind = unpack(ARGV, i, i + 4)
-  local state, where, score
+  local state, where, score, fields, other
   if kind ~= '0' then
     state, where, score = heed(key, queue, seq, i)
   end
   if kind == '2' then
-    local other = rarely().take_part(key, id, number, queue, i)
+    fields, other = rarely().take_part(key, id, number, queue, i)
     if other then
       state, where = other, nil
     end
   end
-  call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state or 'q', 'm', NOW)
+  call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state or 'q', 'm', NOW, unpack(fields or {}))
   where = where or (not state and P .. 'q:' .. queue)
   score = score or number
   if count == 1 then

@@ -3,7 +3,7 @@
 -- first, those that waited for others. Answers {1, ids queued}, {0} if something that counts here is still owed, {-1} if
 -- a gate is among them: a part of the workflow was never stored.
 local LOOKED_AT_ONCE = 1000
-local chosen, again, blocked, counting = {}, {}, {}, {}
+local chosen, again, blocked, sources = {}, {}, {}, {}
 
 -- Reads the jobs that are to run or wait again; answers why that cannot be, or nil.
 local function choose()
@@ -22,31 +22,39 @@ local function choose()
   end
 end
 
--- Notes an edge to one of those, if its source is left as it is and its end counts.
-local function weigh(edge, id)
+-- Lets an edge from a source that is left as it is count in `sum`; answers 0 if its end is still owed.
+local function weigh(edge, sum)
   local at, on, number, source = split(edge)
-  if chosen[source] then
+  if chosen[source] or (sum.is_replaced and at ~= RESULT_PLACE) then
     return
   end
-  local f = call('HMGET', JOB .. source, 'n', 's', 'z', 'e', 'O', 'K')
-  if f[1] == number and FINAL[f[2]] then
-    if f[5] then
-      return 0
+  local f = call('HMGET', JOB .. source, 'n', 's', 'z', 'e', 'O', 'U', 'K')
+  if f[1] ~= number then
+    return
+  elseif f[5] then
+    return 0
+  elseif f[6] or f[7] then
+    sources[#sources + 1] = source
+  end
+  if FINAL[f[2]] then
+    local ending = ending_of(f[2], f[3])
+    if counts(on, ending) then
+      sum.need = sum.need - 1
+    else
+      sum.spare, sum.on, sum.ending, sum.err = sum.spare - 1, on, ending, f[4] or ''
     end
-    counting[#counting + 1] = {
-      edge_of(at, on, chosen[id][6], id), ending_of(f[2], f[3]), f[4] or '', f[6] and source,
-    }
   end
 end
 
--- Looks at all edges to those; answers 0 if one is still owed.
+-- Finds out what those that are blocked again need; answers 0 if something that counts is still owed.
 local function weigh_all()
   for _, id in ipairs(blocked) do
-    local at = 0
+    local f, at = chosen[id], 0
+    f.sum = { need = tonumber(f[9] or 0), spare = tonumber(f[10] or 0), is_replaced = f[3] == '2' }
     repeat
       local edges = call('ZRANGE', P .. 'sources:' .. id, at, at + LOOKED_AT_ONCE - 1)
       for _, edge in ipairs(edges) do
-        if weigh(edge, id) then return 0 end
+        if weigh(edge, f.sum) then return 0 end
       end
       at = at + #edges
     until #edges < LOOKED_AT_ONCE
@@ -70,7 +78,7 @@ local function block_again(id, f)
   local key = JOB .. id
   pull(id, f[1], f[5])
   call('HDEL', key, 'z', 'f', 'v', 'e', 'g', 'k', 'U', 'K')
-  call('HSET', key, 's', 'b', 'N', f[9] or 0, 'M', f[10] or 0)
+  call('HSET', key, 's', 'b', 'N', f.sum.need, 'M', f.sum.spare)
   if f[8] then
     call('HSET', key, 'R', f[8])
   end
@@ -89,11 +97,13 @@ end
 for _, id in ipairs(blocked) do
   block_again(id, chosen[id])
 end
-for _, each in ipairs(counting) do
-  follow(each[1], each[2], each[3])
-  if each[4] then
-    call('HDEL', JOB .. each[4], 'K')
-  end
+for _, id in ipairs(blocked) do
+  local sum = chosen[id].sum
+  decide(id, standing_of(id), sum.on, sum.ending, sum.err)
+end
+-- The ends to come count again, and their records are needed again.
+for _, source in ipairs(sources) do
+  call('HDEL', JOB .. source, 'U', 'K')
 end
 tell_targets()
 return { 1, unpack(again) }

@@ -1,10 +1,18 @@
 -- The part of a published job in its workflow; ARGV[i] is where its arguments begin, see publish.lua.
 
--- Writes how a job waits for others. Terms begin when it is free, but those of a gate, which run already.
-local function block(key, id, number, queue, i, is_join)
+-- Adds to the fields of a new job.
+local function put(fields, name, value)
+  local n = #fields
+  fields[n + 1], fields[n + 2] = name, value
+end
+
+-- How a job waits for others. Terms begin when it is free, but those of a gate, which run already.
+local function block(key, id, number, queue, i, is_join, fields)
   local delay, eta, ttl, expires, redeliver, need, spare = unpack(ARGV, i + 7, i + 13)
-  call('HSET', key, 'N', need, 'M', spare, 'F', need, 'G', spare)
-  call('HDEL', key, 'd')
+  put(fields, 'N', need)
+  put(fields, 'M', spare)
+  put(fields, 'F', need)
+  put(fields, 'G', spare)
   if is_join then
     local ends = call('HGET', key, 'x')
     if ends then
@@ -13,12 +21,12 @@ local function block(key, id, number, queue, i, is_join)
     return
   end
   add(P .. 'blocked:' .. queue, number, id)
-  if delay ~= '0' then call('HSET', key, 'D', delay) end
-  if eta ~= '0' then call('HSET', key, 'E', eta) end
+  if delay ~= '0' then put(fields, 'D', delay) end
+  if eta ~= '0' then put(fields, 'E', eta) end
   if ttl ~= '0' then
-    call('HSET', key, 'T', ttl)
+    put(fields, 'T', ttl)
     call('HDEL', key, 'x')
-    if expires ~= '0' then call('HSET', key, 'x', expires) end
+    if expires ~= '0' then put(fields, 'x', expires) end
   end
 end
 
@@ -33,7 +41,7 @@ end
 local done, growth, sources, leading = {}, {}, {}, {}
 
 -- Draws the edges of a new job, and notes what it waits for; its in-edges come last.
-local function connect(id, number, i)
+local function connect(id, number, i, fields)
   local count, drawn = tonumber(ARGV[i + 16]), {}
   local at = i + 17
   for n = 1, count do
@@ -45,7 +53,10 @@ local function connect(id, number, i)
     end
     at = at + 4
   end
-  if count > 0 then
+  if count == 1 then
+    put(fields, 'i', 1)
+    put(fields, 'L', drawn[1])
+  elseif count > 1 then
     draw(id, nil, drawn)
   end
   for after = at + 1, at + 3 * ARGV[at], 3 do
@@ -58,24 +69,27 @@ local function connect(id, number, i)
   end
 end
 
--- Writes the part of a job in its workflow; answers its state if it does not stand where others do.
+-- What a job is in its workflow: its fields, and its state if it does not stand where others do.
 local function take_part(key, id, number, queue, i)
   local need, spare, is_join, workflow = unpack(ARGV, i + 12, i + 15)
+  local fields, state = {}, nil
   if workflow ~= '' then
-    call('HSET', key, 'W', workflow)
+    put(fields, 'W', workflow)
     add(P .. 'workflow:' .. workflow, number, id)
   end
   if is_join == '1' then
-    call('HSET', key, 'B', 1)
+    put(fields, 'B', 1)
   end
-  connect(id, number, i)
+  connect(id, number, i, fields)
   if tonumber(need) > 0 then
-    block(key, id, number, queue, i, is_join == '1')
-    return 'b'
+    call('HDEL', key, 'd')
+    block(key, id, number, queue, i, is_join == '1', fields)
+    state = 'b'
   elseif is_join == '1' then
     done[#done + 1] = id
-    return 's'
+    state = 's'
   end
+  return fields, state
 end
 
 -- Does what had to wait until all jobs of the step are stored.

@@ -67,10 +67,23 @@ local function standing_of(id)
   return is
 end
 
--- Writes what a job needs, once it needs no more or never will.
-local function settle_standing(id, is)
+-- Lets a job go, or ends it, if that is decided now; else it is written later what it needs.
+local function decide(id, is, on, ending, err)
+  is.changed = true
+  if is.need > 0 and is.spare >= 0 then
+    return
+  end
   is.blocked = false
   call('HSET', JOB .. id, 'N', is.need, 'M', is.spare)
+  if is.need <= 0 then
+    free(id)
+  else
+    lose(id, on, ending, err)
+  end
+end
+
+local function counts(on, ending)
+  return on == 'e' or (on == 's' and ending == 'success') or (on == 'f' and ending == 'failure')
 end
 
 -- Lets the end of a source count for a target.
@@ -80,19 +93,12 @@ local function follow(edge, ending, err)
   if not is.blocked or is.number ~= number or (is.replaced and at ~= RESULT_PLACE) then
     return
   end
-  if on == 'e' or (on == 's' and ending == 'success') or (on == 'f' and ending == 'failure') then
+  if counts(on, ending) then
     is.need = is.need - 1
   else
     is.spare = is.spare - 1
   end
-  is.changed = true
-  if is.need <= 0 then
-    settle_standing(target, is)
-    free(target)
-  elseif is.spare < 0 then
-    settle_standing(target, is)
-    lose(target, on, ending, err)
-  end
+  decide(target, is, on, ending, err)
 end
 
 local function ending_of(state, reason)
@@ -180,10 +186,7 @@ local function open_gate(id)
   if not is.blocked then
     return false
   end
-  is.need, is.changed = is.need - 1, true
-  if is.need <= 0 then
-    settle_standing(id, is)
-    free(id)
-  end
+  is.need = is.need - 1
+  decide(id, is)
   return true
 end
