@@ -14,7 +14,7 @@ from treadle.brokers.redis.address import parse_address
 from treadle.brokers.redis.client import Client
 from treadle.edges import After, Edge, On
 from treadle.exceptions import ConfigurationError
-from treadle.interfaces import Node
+from treadle.interfaces import MAX_RESTARTED, Node
 from treadle.job import Job
 from treadle.settlement import Complete, Fail, Replace
 
@@ -67,7 +67,8 @@ def worker(broker: RedisBroker) -> Iterator[Worker]:
 
 
 def job(id: str, **fields: Any) -> Job:
-    return Job(id, "app.task", b"json:", **{"queue": "q", **fields})
+    given: dict[str, Any] = {"queue": "q", **fields}
+    return Job(id, "app.task", b"json:", **given)
 
 
 def fan(source: str, targets: Sequence[str], *, on: On = "success", **fields: Any) -> list[Job]:
@@ -97,7 +98,7 @@ def nodes(broker: RedisBroker) -> dict[str, Node]:
 
 
 def prune(broker: RedisBroker, **limits: Any) -> int:
-    return broker.prune(**{"max_age_s": None, "failed_max_age_s": None, "max_count": 0, **limits})
+    return broker.prune(max_age_s=None, max_count=0, **limits)
 
 
 def prune_all(broker: RedisBroker) -> int:
@@ -281,6 +282,19 @@ def test_a_wide_source_can_be_deleted(broker: RedisBroker, worker: Worker) -> No
     assert broker.delete(["a"]) == ["a"]
 
 
+def test_joins_of_joins_that_take_many_looks_leave_nothing(broker: RedisBroker, worker: Worker) -> None:
+    joins = numbered("j", 90)
+    members = {join: [f"{join}-{number}" for number in range(40)] for join in joins}
+    broker.publish([job(id, need=1) for ids in members.values() for id in ids])
+    broker.publish(
+        [job(join, need=1, is_join=True, edges=tuple(map(Edge, members[join]))) for join in joins]
+        + [job("a", edges=tuple(map(Edge, joins)))]
+    )
+    assert len(worker.run()) == 90 * 40 + 1
+    assert broker.delete(["a"]) == ["a"]
+    assert prune_all(broker) == 90 * 41
+
+
 def test_thousands_that_are_kept_do_not_keep_the_rest(broker: RedisBroker, server: Client, worker: Worker) -> None:
     alone = numbered("z", 20)
     broker.publish(chord("j", numbered("m", 3 * MANY), need=3 * MANY + 1))
@@ -342,6 +356,22 @@ def test_a_restart_while_the_failure_is_still_owed_waits_for_all(broker: RedisBr
     assert broker.restart("w") == ["a"]
     assert set(states(broker, ids)) == {"blocked"}
     assert sorted(worker.run()) == ["a", *ids]
+
+
+def test_as_many_as_may_be_are_restarted_at_once(broker: RedisBroker, worker: Worker) -> None:
+    ids = numbered("t", MAX_RESTARTED - 1)
+    broker.publish([each._replace(workflow="w") for each in fan("a", ids)])
+    worker.run(fails="a")
+    broker.publish([job("z", workflow="w"), *(job(f"{id}+", workflow="w") for id in ids)])
+    assert broker.restart("w") == ["a"]
+    assert worker.run(fails=[f"{id}+" for id in ids]) != []
+    assert len(broker.restart("w")) == MAX_RESTARTED - 1
+    broker.cancel([f"{id}+" for id in ids[1:]])
+    worker.run(fails=[f"{ids[0]}+"])
+    broker.publish([job(id, workflow="w") for id in ("x", "y")])
+    broker.cancel(["x", "y"])
+    with pytest.raises(ConfigurationError, match=f"{MAX_RESTARTED} at most"):
+        broker.restart("w")
 
 
 # Short scripts -----------------------------------------------------------------------------------------

@@ -47,9 +47,9 @@ def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
 
 def require_known(answer: Any) -> None:
     """Raise ConfigurationError if that is what the script answered: a job names another one that nobody knows."""
-    if isinstance(answer, list):
-        id, name = (text.decode() for text in answer)
-        raise _unknown(id, name)
+    if not isinstance(answer, int):
+        id, name = answer
+        raise _unknown(id.decode(), name.decode())
 
 
 def require_names(client: Client, jobs: Sequence[Job]) -> None:

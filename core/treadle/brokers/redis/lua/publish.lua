@@ -1,8 +1,10 @@
 -- needs: clock writes jobs wake heeding (edges telling leading arriving)
--- ARGV: how many jobs, 1 if one is a part of a workflow, then for each: id, task, queue, payload, and 0; or 1 and what
--- is unusual about it: priority, options, delay, eta, ttl, expires, redeliver; or 2, the same, and its part in a workflow:
--- need, spare, join, workflow, how many edges and for each target, place, on and 1 if it lets the target grow; how many
--- it waits for and for each source, place, on. A job whose id is known is left alone.
+-- ARGV: how many jobs, 1 if one is a part of a workflow, then for each: id, task, queue, payload, and
+--   0; or
+--   1 and what is unusual about it: priority, options, delay, eta, ttl, expires, redeliver; or
+--   2, the same, and its part in a workflow: need, spare, join, workflow, how many edges and for each target, place, on
+--   and 1 if it lets the target grow; how many it waits for and for each source, place, on.
+-- A job whose id is known is left alone.
 -- Answers how many were stored; or {id, name} of a job and one that it names and nobody knows: then none was stored.
 local count, has_workflow = tonumber(ARGV[1]), ARGV[2] == '1'
 local queues, stored = {}, 0

@@ -6,14 +6,6 @@ for _, id in ipairs(ARGV) do
   end
 end
 
--- Those whose records were seen to be needed no more may be asked again.
-local function keep_sources(id)
-  for _, edge in ipairs(call('ZRANGE', P .. 'sources:' .. id, 0, 99)) do
-    local _, _, _, source = split(edge)
-    call('HDEL', JOB .. source, 'K')
-  end
-end
-
 -- Lets an ended job be as if it had never run, but for its receipt.
 local function begin_anew(id, key, receipt, led)
   -- Without its expiry: whoever asks for it now wants it to run.

@@ -1,7 +1,7 @@
 -- needs: clock writes jobs wake edges telling
 -- ARGV: ids of jobs of a workflow that did not succeed. Queues those that ended by themselves, and blocks again, as at
--- first, those that waited for others. Answers {1, ids queued}, {0} if something that counts here is still owed, {-1} if
--- a gate is among them: a part of the workflow was never stored.
+-- first, those that waited for others. Answers {1, ids queued}; {0} if something that counts here is still owed; {-1}
+-- if a gate is among them: a part of the workflow was never stored.
 local LOOKED_AT_ONCE = 1000
 local chosen, again, blocked, sources = {}, {}, {}, {}
 
@@ -71,6 +71,7 @@ local function queue_again(id, f)
   call('HSET', key, 's', 'q', 'i', 1)
   add(P .. 'q:' .. f[5], place(f[6], f[7]), id)
   call('SADD', P .. 'queues', f[5])
+  keep_sources(id)
   wake(f[5])
 end
 

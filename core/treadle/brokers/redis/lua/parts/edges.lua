@@ -1,5 +1,5 @@
--- An edge is written as `place on number id`, with on = s success, f failure, e end, and the number (n) and id of the job
--- at its other end: an id may be used again after a removal, a number never is.
+-- An edge is written as `place on number id`, with on = s success, f failure, e end, and the number (n) and id of the
+-- job at its other end: an id may be used again after a removal, a number never is.
 --   L: the one edge of a job, or '+': then they are in the list edges:<id>
 --   sources:<id>: sorted set by place of the edges that lead to a job
 local RESULT_PLACE = '-2'
@@ -38,4 +38,13 @@ local function edges_from(id, led, from, most)
     return call('LRANGE', P .. 'edges:' .. id, from, from + most - 1)
   end
   return led and from == 0 and { led } or {}
+end
+
+-- Lets it be seen anew whether the records of a job's sources are needed (K, see keeping.lua), since it runs again. A
+-- job that runs has few; those of a join are its members.
+local function keep_sources(id)
+  for _, edge in ipairs(call('ZRANGE', P .. 'sources:' .. id, 0, 99)) do
+    local _, _, _, source = split(edge)
+    call('HDEL', JOB .. source, 'K')
+  end
 end

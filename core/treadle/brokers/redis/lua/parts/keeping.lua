@@ -25,9 +25,9 @@ local function is_needed_by(edge)
   return needed
 end
 
--- Writes down how far a long list was seen.
+-- Writes down how far a list was seen, if that was far or as far as this step comes.
 local function note_seen(id, begin, at)
-  if at - begin >= LOOKED_AT_ONCE then
+  if at - begin >= LOOKED_AT_ONCE or (looks < 0 and at > begin) then
     call('HSET', JOB .. id, 'K', at)
     has_gone_on = true
   end
@@ -43,8 +43,8 @@ function is_needed_behind(id, led, seen)
         note_seen(id, begin, at)
         return true
       end
+      at = at + 1
     end
-    at = at + #edges
   until #edges < LOOKED_AT_ONCE
   note_seen(id, begin, at)
   return false
@@ -66,7 +66,8 @@ local function is_awaited(id, led, seen)
   end
 end
 
--- Removes the record of a job that stands nowhere any more. What leads here or there names its number, so it ends with it.
+-- Removes the record of a job that stands nowhere any more. Edges of others to or from it name its number, so they are
+-- void with it.
 local function forget(id, workflow, led, is_join)
   if workflow then
     call('ZREM', P .. 'workflow:' .. workflow, id)
