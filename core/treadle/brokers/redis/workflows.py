@@ -9,6 +9,7 @@ from typing import Any
 from treadle.answers import Node, NodePage
 from treadle.brokers.redis.client import Client
 from treadle.brokers.redis.records import ON_WORDS, STATES
+from treadle.brokers.redis.wire import Command
 from treadle.edges import Edge, Input
 from treadle.exceptions import BrokerUnavailable, ConfigurationError
 from treadle.interfaces import MAX_RESTARTED
@@ -16,8 +17,8 @@ from treadle.job import State
 
 #: Jobs that one script looks at.
 _CHUNK = 500
-#: Edges that one command reads.
-_EDGES = 5000
+#: Edges of a job that one command reads.
+_EDGES = 1000
 #: How often a restart begins anew, since somebody else left something owed.
 _MAX_ATTEMPTS = 20
 
@@ -39,8 +40,7 @@ def nodes(client: Client, workflow: str, limit: int, cursor: str) -> NodePage:
     """One page of the jobs of a workflow, with their edges."""
     limit = min(limit, _CHUNK - 1)
     rows = client.call("nodes", workflow, cursor or 0, limit + 1)
-    many = [row[1].decode() for row in rows[:limit] if row[8] == b"+"]
-    edges = {id: _edges(client, id) for id in many}
+    edges = _edges(client, [row[1].decode() for row in rows[:limit] if row[8] == b"+"])
     found = [_node(row, edges.get(row[1].decode())) for row in rows[:limit] if row[3]]
     return NodePage(found, rows[limit - 1][0].decode() if len(rows) > limit else "")
 
@@ -98,13 +98,18 @@ def _lost(client: Client, workflow: str) -> list[str]:
     return lost
 
 
-def _edges(client: Client, id: str) -> list[bytes]:
-    """The edges of a job that has several."""
-    found: list[bytes] = []
-    while page := client.run([("LRANGE", client.key(f"edges:{id}"), len(found), len(found) + _EDGES - 1)])[0]:
-        found += page
-        if len(page) < _EDGES:
-            break
+def _edges(client: Client, ids: Sequence[str]) -> dict[str, list[bytes]]:
+    """The edges of jobs that have several."""
+    found: dict[str, list[bytes]] = {id: [] for id in ids}
+    left = list(ids)
+    while left:
+        ranges: list[Command] = [
+            ("LRANGE", client.key(f"edges:{id}"), len(found[id]), len(found[id]) + _EDGES - 1) for id in left
+        ]
+        pages = dict(zip(left, client.run(ranges), strict=True))
+        for id, page in pages.items():
+            found[id] += page
+        left = [id for id, page in pages.items() if len(page) == _EDGES]
     return found
 
 
