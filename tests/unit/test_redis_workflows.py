@@ -213,6 +213,16 @@ def test_the_end_of_a_source_that_runs_again_counts_after_a_restart(broker: Redi
     assert worker.run() == ["a", "b"]
 
 
+def test_what_waited_for_a_job_that_is_removed_ends_after_a_restart(broker: RedisBroker, worker: Worker) -> None:
+    following = [job("c", need=1, workflow="w"), job("b", need=1, edges=(Edge("c"),), workflow="w")]
+    broker.publish([*following, job("a", edges=(Edge("b"),), workflow="w")])
+    worker.run(fails="a")
+    assert broker.delete(["a"]) == ["a"]
+    assert broker.restart("w") == []
+    assert states(broker, ["b", "c"]) == ["failed skipped"] * 2
+    assert broker.get(["c"])["c"].error == b"json:why"
+
+
 def test_what_others_owe_does_not_hinder_a_restart(broker: RedisBroker, worker: Worker) -> None:
     broker.publish([job("b", need=1, workflow="w"), job("a", edges=(Edge("b"),), workflow="w")])
     worker.run(fails="a")

@@ -8,7 +8,7 @@ local chosen, again, blocked, sources = {}, {}, {}, {}
 -- Reads the jobs that are to run or wait again; answers why that cannot be, or nil.
 local function choose()
   for _, id in ipairs(ARGV) do
-    local f = call('HMGET', JOB .. id, 's', 'z', 'B', 'x', 'q', 'n', 'p', 'r', 'F', 'G', 'O')
+    local f = call('HMGET', JOB .. id, 's', 'z', 'B', 'x', 'q', 'n', 'p', 'r', 'F', 'G', 'O', 'e')
     if f[1] == 'f' or f[1] == 'c' then
       if f[3] == '1' and f[4] then
         return -1
@@ -25,7 +25,10 @@ end
 -- Lets an edge from a source that is left as it is count in `sum`; answers 0 if its end is still owed.
 local function weigh(edge, sum)
   local at, on, number, source = split(edge)
-  if chosen[source] or (sum.is_replaced and at ~= RESULT_PLACE) then
+  if sum.is_replaced and at ~= RESULT_PLACE then
+    return
+  elseif chosen[source] and chosen[source][6] == number then
+    sum.to_come = sum.to_come + 1
     return
   end
   local f = call('HMGET', JOB .. source, 'n', 's', 'z', 'e', 'O', 'U', 'K')
@@ -36,7 +39,9 @@ local function weigh(edge, sum)
   elseif f[6] or f[7] then
     sources[#sources + 1] = source
   end
-  if FINAL[f[2]] then
+  if not FINAL[f[2]] then
+    sum.to_come = sum.to_come + 1
+  else
     local ending = ending_of(f[2], f[3])
     if counts(on, ending) then
       sum.need = sum.need - 1
@@ -50,14 +55,19 @@ end
 local function weigh_all()
   for _, id in ipairs(blocked) do
     local f, at = chosen[id], 0
-    f.sum = { need = tonumber(f[9] or 0), spare = tonumber(f[10] or 0), is_replaced = f[3] == '2' }
+    local sum = { need = tonumber(f[9] or 0), spare = tonumber(f[10] or 0), to_come = 0, is_replaced = f[3] == '2' }
     repeat
       local edges = call('ZRANGE', P .. 'sources:' .. id, at, at + LOOKED_AT_ONCE - 1)
       for _, edge in ipairs(edges) do
-        if weigh(edge, f.sum) then return 0 end
+        if weigh(edge, sum) then return 0 end
       end
       at = at + #edges
     until #edges < LOOKED_AT_ONCE
+    -- What it needs of sources that were removed meanwhile cannot come any more.
+    if sum.spare >= 0 and sum.need > sum.to_come then
+      sum.spare, sum.err = -1, f[12]
+    end
+    f.sum = sum
   end
 end
 
