@@ -1,4 +1,4 @@
--- needs: clock jobs edges keeping
+-- needs: clock jobs pulling edges keeping
 -- ARGV: ids. Removes those that may be removed; answers how many of the ids were dealt with, and those that are gone.
 local gone = {}
 for at, id in ipairs(ARGV) do

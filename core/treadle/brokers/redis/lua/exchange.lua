@@ -1,4 +1,4 @@
--- needs: clock writes jobs wake (edges telling leading replacing) leases settling claiming
+-- needs: clock writes jobs wake (pulling edges telling leading replacing) leases settling claiming
 -- Settles deliveries, then claims the next ones.
 -- ARGV: lease, epoch, limit, idle, number of queues, the queues; then the settlements, see parts/settling.lua.
 -- Answers {0 or LOST, SUSPECTS_WAIT, TOOK_SUSPECT, OTHER_EPOCH; ms to the next due time or -1; refused ids;

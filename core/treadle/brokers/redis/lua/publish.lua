@@ -1,4 +1,4 @@
--- needs: clock writes jobs wake heeding (edges telling leading arriving)
+-- needs: clock writes wake heeding (jobs edges telling leading arriving)
 -- ARGV: how many jobs, 1 if one is a part of a workflow, then for each: id, task, queue, payload, and
 --   0; or
 --   1 and what is unusual about it: priority, options, delay, eta, ttl, expires, redeliver; or
@@ -22,7 +22,11 @@ local function store(key, seq, number, i)
       state, where = other, nil
     end
   end
-  call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state or 'q', 'm', NOW, unpack(fields or {}))
+  if fields then
+    call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state or 'q', 'm', NOW, unpack(fields))
+  else
+    call('HSET', key, 't', task, 'q', queue, 'y', payload, 's', state or 'q', 'm', NOW)
+  end
   where = where or (not state and P .. 'q:' .. queue)
   score = score or number
   if count == 1 then

@@ -1,4 +1,4 @@
--- needs: clock jobs wake edges
+-- needs: clock jobs pulling wake edges
 -- ARGV: ids. Answers those that were queued; or 0 if one of them still owes its end to others, which must come first.
 for _, id in ipairs(ARGV) do
   if call('HEXISTS', JOB .. id, 'O') == 1 then

@@ -1,4 +1,4 @@
--- needs: clock writes jobs wake edges telling
+-- needs: clock writes jobs pulling wake edges telling
 -- ARGV: ids of jobs of a workflow that did not succeed. Queues those that ended by themselves, and blocks again, as at
 -- first, those that waited for others. Answers {1, ids queued}; {0} if something that counts here is still owed; {-1}
 -- if a gate is among them: a part of the workflow was never stored.
