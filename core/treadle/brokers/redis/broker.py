@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from treadle.brokers.redis import lookup, paging, setup, workflows
+from treadle.brokers.redis import lookup, paging, retention, setup, workflows
 from treadle.brokers.redis.address import hide_password, parse_address
 from treadle.brokers.redis.client import Client
 from treadle.brokers.redis.consumer import RedisConsumer
-from treadle.brokers.redis.publishing import batches_of, require_known
+from treadle.brokers.redis.publishing import batches_of, require_known, require_names
 from treadle.brokers.redis.settling import CHUNK
 from treadle.brokers.redis.watch import RedisWatch
 from treadle.edges import Input
@@ -44,7 +44,10 @@ class RedisBroker:
         """
         if connection is not None:
             raise NotSupported("Redis cannot join a database transaction; publish through the outbox instead")
-        for batch in batches_of(jobs):
+        batches = batches_of(jobs)
+        if len(batches) > 1:
+            require_names(self._client, jobs)
+        for batch in batches:
             require_known(self._client.call("publish", *batch))
 
     def get(self, ids: Sequence[str]) -> dict[str, Record]:
@@ -68,7 +71,7 @@ class RedisBroker:
 
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove jobs that are not running; answers which."""
-        return self._for_each("delete", ids)
+        return retention.delete(self._client, ids)
 
     def query(self, criteria: Filter, *, limit: int = 100, cursor: str = "") -> Page:
         """Records that match, newest first. A page may hold fewer than `limit` and still not be the last."""
@@ -176,9 +179,8 @@ class RedisBroker:
         limit: int = 500,
     ) -> int:
         """Remove final records that are too old or too many; answers how many."""
-        failed, other = ("" if age_s is None else round(age_s * 1000) for age_s in (failed_max_age_s, max_age_s))
-        count = "" if max_count is None else max_count
-        return int(self._client.call("prune", max(0, min(limit, CHUNK)), count, failed, other, other))
+        failed, other = (None if age_s is None else round(age_s * 1000) for age_s in (failed_max_age_s, max_age_s))
+        return retention.prune(self._client, min(limit, CHUNK), max_count, (failed, other, other))
 
     # Set-up ----------------------------------------------------------------------------------------
 

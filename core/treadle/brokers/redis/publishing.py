@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from treadle.brokers.redis.client import Client
 from treadle.brokers.redis.records import ON_LETTERS
 from treadle.brokers.redis.settling import CHUNK
 from treadle.exceptions import ConfigurationError
@@ -30,21 +31,48 @@ def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
             raise ConfigurationError(f"job {job.id!r} cannot be stored: {_why_not(job)}; nothing was published")
         size += len(payload) + len(options)
         if count == CHUNK or size > _MAX_STEP_BYTES:
-            flat = [0]
+            flat = [0, 0]
             batches.append(flat)
             count, size = 0, len(payload) + len(options)
         count += 1
         flat[0] = count
         usual = job[4:] == _USUAL
-        flat += (job.id, job.task, job.queue, payload, 0) if usual else _with_all(job)
+        if usual:
+            flat += (job.id, job.task, job.queue, payload, 0)
+        else:
+            flat[1] = flat[1] or int(job.waits_or_leads)
+            flat += _with_all(job)
     return batches
 
 
 def require_known(answer: Any) -> None:
     """Raise ConfigurationError if that is what the script answered: a job names another one that nobody knows."""
-    if isinstance(answer, list):
-        id, name = (text.decode() for text in answer)
-        raise ConfigurationError(f"job {id!r} leads to {name!r} or waits for it, which is not known: publish it first")
+    if not isinstance(answer, int):
+        id, name = answer
+        raise _unknown(id.decode(), name.decode())
+
+
+def require_names(client: Client, jobs: Sequence[Job]) -> None:
+    """Raise ConfigurationError if one of the jobs names one that is neither known nor before it."""
+    own: set[str] = set()
+    namers: dict[str, str] = {}
+    for job in jobs:
+        if job.edges or job.after:
+            for name in (*(edge.target for edge in job.edges), *(after.source for after in job.after)):
+                if name not in own:
+                    namers.setdefault(name, job.id)
+        own.add(job.id)
+    names = list(namers)
+    for at in range(0, len(names), CHUNK):
+        chunk = names[at : at + CHUNK]
+        found = client.run([("EXISTS", client.key(f"job:{name}")) for name in chunk])
+        for name, is_known in zip(chunk, found, strict=True):
+            if not is_known:
+                raise _unknown(namers[name], name)
+
+
+def _unknown(id: str, name: str) -> ConfigurationError:
+    return ConfigurationError(f"job {id!r} leads to {name!r} or waits for it, which is not known: publish it first")
 
 
 def _with_all(job: Job) -> Arguments:

@@ -9,6 +9,7 @@ from typing import Any
 from treadle.answers import Node, NodePage
 from treadle.brokers.redis.client import Client
 from treadle.brokers.redis.records import ON_WORDS, STATES
+from treadle.brokers.redis.wire import Command
 from treadle.edges import Edge, Input
 from treadle.exceptions import BrokerUnavailable, ConfigurationError
 from treadle.interfaces import MAX_RESTARTED
@@ -16,19 +17,22 @@ from treadle.job import State
 
 #: Jobs that one script looks at.
 _CHUNK = 500
+#: Edges of a job that one command reads.
+_EDGES = 1000
 #: How often a restart begins anew, since somebody else left something owed.
 _MAX_ATTEMPTS = 20
 
 
 def inputs(client: Client, id: str, after: int, limit: int) -> list[Input]:
-    """What became of the jobs that lead to this one, by their place."""
+    """What became of the jobs that lead to this one, by their place; goes on behind those that have not ended."""
     found: list[Input] = []
+    seen = 0
     while len(found) < limit:
-        page = client.call("inputs", id, after, min(limit - len(found), _CHUNK))
-        found += map(_input, page)
-        if len(page) < _CHUNK:
+        looked, rows = client.call("inputs", id, seen, after, _CHUNK, limit - len(found))
+        found += map(_input, rows)
+        seen += looked
+        if looked < _CHUNK:
             break
-        after = found[-1].place
     return found
 
 
@@ -36,9 +40,7 @@ def nodes(client: Client, workflow: str, limit: int, cursor: str) -> NodePage:
     """One page of the jobs of a workflow, with their edges."""
     limit = min(limit, _CHUNK - 1)
     rows = client.call("nodes", workflow, cursor or 0, limit + 1)
-    many = [row[1].decode() for row in rows[:limit] if row[8] == b"+"]
-    lists = client.run([("LRANGE", client.key(f"edges:{id}"), 0, -1) for id in many])
-    edges = dict(zip(many, lists, strict=True))
+    edges = _edges(client, [row[1].decode() for row in rows[:limit] if row[8] == b"+"])
     found = [_node(row, edges.get(row[1].decode())) for row in rows[:limit] if row[3]]
     return NodePage(found, rows[limit - 1][0].decode() if len(rows) > limit else "")
 
@@ -96,6 +98,21 @@ def _lost(client: Client, workflow: str) -> list[str]:
     return lost
 
 
+def _edges(client: Client, ids: Sequence[str]) -> dict[str, list[bytes]]:
+    """The edges of jobs that have several."""
+    found: dict[str, list[bytes]] = {id: [] for id in ids}
+    left = list(ids)
+    while left:
+        ranges: list[Command] = [
+            ("LRANGE", client.key(f"edges:{id}"), len(found[id]), len(found[id]) + _EDGES - 1) for id in left
+        ]
+        pages = dict(zip(left, client.run(ranges), strict=True))
+        for id, page in pages.items():
+            found[id] += page
+        left = [id for id, page in pages.items() if len(page) == _EDGES]
+    return found
+
+
 def _input(row: list[Any]) -> Input:
     id, place, state, reason, result, error, is_join, options = row
     return Input(id.decode(), int(place), STATES[state], reason.decode(), result, error, bool(is_join), options)
@@ -117,5 +134,5 @@ def _node(row: list[Any], edges: list[bytes] | None) -> Node:
 
 
 def _edge(text: bytes) -> Edge:
-    place, on, target = text.decode().split(" ", 2)
+    place, on, _, target = text.decode().split(" ", 3)
     return Edge(target, int(place), ON_WORDS[on])

@@ -1,4 +1,4 @@
--- needs: clock jobs wake telling leases recovery
+-- needs: clock writes jobs wake edges telling closing recovery
 -- ARGV: lease, reason, error, guilty id or '', max crashes, ids of suspects.
 -- Gives back at most 500 jobs; answers {1 if some are left, ids given back}.
 local lease, reason, guilty = ARGV[1], ARGV[2], ARGV[4]

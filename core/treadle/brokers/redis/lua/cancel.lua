@@ -1,4 +1,4 @@
--- needs: clock jobs wake telling
+-- needs: clock writes jobs pulling wake edges telling
 -- ARGV: 'revoke' or 'terminate', ids. Answers id, state, id, state ...
 local states = {}
 for i = 2, #ARGV do

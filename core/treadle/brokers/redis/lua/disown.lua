@@ -1,4 +1,4 @@
--- needs: clock jobs wake telling leases
+-- needs: clock writes jobs wake edges telling leases
 -- ARGV: lease, new epoch, ids the child has. Takes back what was claimed under the lease without its child
 -- ever hearing of it (the answer was lost), and bars claims of older epochs that are still on their way.
 local lease = ARGV[1]

@@ -3,11 +3,12 @@
 local over = {}
 for i = 2, #ARGV do
   local key = JOB .. ARGV[i]
-  if call('HGET', key, 's') == 'b' then
+  local f = call('HMGET', key, 's', 'B')
+  if f[1] ~= 'b' then
+    over[#over + 1] = ARGV[i]
+  elseif f[2] == '1' then
     call('HSET', key, 'x', now + ARGV[1])
     call('ZADD', P .. 'gates', now + ARGV[1], ARGV[i])
-  else
-    over[#over + 1] = ARGV[i]
   end
 end
 return over

@@ -2,7 +2,8 @@
 -- ARGV: workflow, sequence, limit. Answers {sequence, id, task, state, reason, join, need, spare, edge or + or ''} of
 -- each job of the workflow behind that sequence.
 local found = {}
-local rows = call('ZRANGEBYSCORE', P .. 'workflow:' .. ARGV[1], '(' .. ARGV[2], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+local key, behind = P .. 'workflow:' .. ARGV[1], '(' .. ARGV[2]
+local rows = call('ZRANGEBYSCORE', key, behind, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
 for i = 1, #rows, 2 do
   local f = call('HMGET', JOB .. rows[i], 't', 's', 'z', 'B', 'N', 'M', 'L')
   found[#found + 1] = {

@@ -1,4 +1,4 @@
--- needs: clock jobs wake telling
+-- needs: clock writes jobs wake edges telling
 -- ARGV: ids of gates. Lets each need one less; answers those that were not shut.
 local over = {}
 for _, id in ipairs(ARGV) do

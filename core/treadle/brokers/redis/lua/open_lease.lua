@@ -1,4 +1,4 @@
--- needs: clock leases
+-- needs: clock pulse
 -- ARGV: lease, ttl in ms. Answers 1, or 0 if the id was used before.
 if call('EXISTS', P .. 'gone:' .. ARGV[1]) == 1 then
   return 0

@@ -1,4 +1,4 @@
--- needs: clock jobs wake telling leases recovery
+-- needs: clock writes jobs pulling wake edges telling closing recovery
 -- ARGV: limit, max crashes, error of a verdict. Answers the ids given back.
 local back, limit = {}, tonumber(ARGV[1])
 -- During an outage, and for one lease after it, being late means nothing.

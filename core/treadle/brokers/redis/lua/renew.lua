@@ -1,4 +1,4 @@
--- needs: clock leases
+-- needs: clock leases pulse
 -- ARGV: ttl in ms, leases. Answers those that are gone.
 local ttl, gone, renewed = tonumber(ARGV[1]), {}, {}
 for i = 2, #ARGV do

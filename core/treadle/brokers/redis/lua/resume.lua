@@ -1,4 +1,4 @@
--- needs: clock jobs wake
+-- needs: clock wake
 -- ARGV: queue.
 call('SREM', P .. 'paused', ARGV[1])
 wake(ARGV[1])

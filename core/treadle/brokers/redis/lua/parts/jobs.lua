@@ -20,15 +20,16 @@ local function tell(watches, id)
   end
 end
 
--- Ids of jobs that have ended in this script, and lead to others.
+-- Jobs that have ended in this script, and lead to others: id, {state, reason, error, L, U}, id ...
 local ENDED = {}
 
 -- Ends a job that stands in no queue and under no lease any more.
 local function finish(id, state, reason, err)
   local key = JOB .. id
-  local f = call('HMGET', key, 'w', 'L')
+  local f = call('HMGET', key, 'w', 'L', 'U', 'e')
   call('HSET', key, 's', state, 'z', reason, 'f', NOW)
   if err and err ~= '' then
+    f[4] = err
     call('HSET', key, 'e', err)
   end
   call('HDEL', key, 'd', 'j', 'J', 'u', 'w')
@@ -37,22 +38,7 @@ local function finish(id, state, reason, err)
     tell(f[1], id)
   end
   if f[2] then
-    ENDED[#ENDED + 1] = id
-  end
-end
-
--- Takes a job that waits out of where it waits.
-local function pull(id, state, queue)
-  if state == 'd' then
-    call('ZREM', P .. 'delayed:' .. queue, id)
-  elseif state == 'q' then
-    if call('ZREM', P .. 'q:' .. queue, id) == 0 then
-      call('ZREM', P .. 'suspects:' .. queue, id)
-    end
-  elseif state == 'b' then
-    call('ZREM', P .. 'blocked:' .. queue, id)
-    call('ZREM', P .. 'gates', id)
-  elseif FINAL[state] then
-    call('ZREM', P .. 'final:' .. state, id)
+    local n = #ENDED
+    ENDED[n + 1], ENDED[n + 2] = id, { state, reason, f[4], f[2], f[3] }
   end
 end

@@ -1,46 +1,79 @@
 -- Records that others may still ask for, and what goes with a record.
-local MOST_LOOKS = 1000
+--   K: of how many of its first edges it was seen that nobody behind them needs it any more
+-- Looks are counted: where they run out, what was seen of long lists is written down, and the next step goes on there.
+local MOST_LOOKS, LOOKED_AT_ONCE = 2000, 100
+local looks, has_gone_on, needed_by = MOST_LOOKS, false, {}
+local is_needed_behind
 
-local function edges_of(id, led, most)
-  if not led then
-    return {}
+-- Whether an edge leads to a job that has not ended, be it through joins, which hand on what they got.
+local function is_needed_by(edge)
+  local _, _, number, target = split(edge)
+  if needed_by[number] ~= nil then
+    return needed_by[number]
   end
-  return led == '+' and call('LRANGE', P .. 'edges:' .. id, 0, most - 1) or { led }
+  looks = looks - 1
+  if looks < 0 then
+    return true
+  end
+  local f, needed = call('HMGET', JOB .. target, 's', 'B', 'L', 'K', 'n'), false
+  if f[5] == number then
+    needed = not FINAL[f[1]] or (f[2] and is_needed_behind(target, f[3], f[4]))
+  end
+  if looks >= 0 then
+    needed_by[number] = needed
+  end
+  return needed
 end
 
--- Whether a job that has not ended waits for this one, be it through joins, which hand on what they got. Where that
--- takes too many looks, the record is kept.
-local function is_awaited(id, led)
-  local pending, seen, looks = edges_of(id, led, MOST_LOOKS), {}, 0
-  while #pending > 0 do
-    local target = string.match(table.remove(pending), '^%-?%d+ %a (.*)$')
-    if not seen[target] then
-      seen[target], looks = true, looks + 1
-      local f = call('HMGET', JOB .. target, 's', 'B', 'L')
-      if looks > MOST_LOOKS or (f[1] and not FINAL[f[1]]) then
+-- Writes down how far a list was seen, if that was far or as far as this step comes.
+local function note_seen(id, begin, at)
+  if at - begin >= LOOKED_AT_ONCE or (looks < 0 and at > begin) then
+    call('HSET', JOB .. id, 'K', at)
+    has_gone_on = true
+  end
+end
+
+function is_needed_behind(id, led, seen)
+  local begin = tonumber(seen or 0)
+  local at = begin
+  repeat
+    local edges = edges_from(id, led, at, LOOKED_AT_ONCE)
+    for _, edge in ipairs(edges) do
+      if is_needed_by(edge) then
+        note_seen(id, begin, at)
         return true
       end
-      if f[1] and f[2] then
-        for _, edge in ipairs(edges_of(target, f[3], MOST_LOOKS)) do
-          pending[#pending + 1] = edge
-        end
-      end
+      at = at + 1
     end
-  end
+  until #edges < LOOKED_AT_ONCE
+  note_seen(id, begin, at)
   return false
 end
 
--- Removes the record of a job that stands nowhere any more, and its edges both ways.
+-- Whether a record is needed; nil if that is to be asked again in another step, as this one has looked at enough.
+local function is_awaited(id, led, seen)
+  if not led then
+    return false
+  elseif looks <= 0 then
+    return nil
+  end
+  local is_first = looks == MOST_LOOKS
+  local needed = is_needed_behind(id, led, seen)
+  if looks >= 0 then
+    return needed
+  elseif is_first and not has_gone_on then
+    return true -- another step would come no further
+  end
+end
+
+-- Removes the record of a job that stands nowhere any more. Edges of others to or from it name its number, so they are
+-- void with it.
 local function forget(id, workflow, led, is_join)
   if workflow then
     call('ZREM', P .. 'workflow:' .. workflow, id)
   end
-  for _, edge in ipairs(edges_of(id, led, MOST_LOOKS)) do
-    local at, on, target = string.match(edge, '^(%-?%d+) (%a) (.*)$')
-    call('ZREM', P .. 'sources:' .. target, at .. ' ' .. on .. ' ' .. id)
-  end
   if workflow or led or is_join then
-    call('DEL', P .. 'edges:' .. id, P .. 'sources:' .. id)
+    call('UNLINK', P .. 'edges:' .. id, P .. 'sources:' .. id)
   end
   call('DEL', JOB .. id)
   call('ZREM', P .. 'all', id)

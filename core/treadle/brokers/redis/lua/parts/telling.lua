@@ -1,37 +1,35 @@
 -- What the end of a job means to those that wait for it (treadle.edges).
--- An edge is written as `place on target`, with on = s success, f failure, e end; at the other side as
--- `place on source`.
---   L: the one edge of a job, or '+': then they are in the list edges:<id>
---   sources:<id>: sorted set by place of the edges that lead to a job
 --   N M: how many edges must still count, and how many may turn out not to; F G: the same at first
 --   B: '1' stored as a join, '2' became one by being replaced   W: workflow
 --   D delay, E eta, T ttl of a blocked job: they begin when it is free
 --   O: the job has ended, and is in the list `owed` with those whose targets have not all been told; U: how many have
 -- gates: sorted set by expiry.   blocked:<queue>: blocked jobs that are no joins.   workflow:<id>: by sequence.
-local budget, RESULT_PLACE = 500, -2
+local budget, owing = 500, false
 
--- What targets still need, as long as they are only counted down.
+-- Blocked jobs that are blocked no more, by the sorted set in which they stand.
+local leaving = {}
+local function leave(key, id)
+  local list = leaving[key]
+  if not list then
+    list = {}
+    leaving[key] = list
+  end
+  list[#list + 1] = id
+end
+
+-- What targets need, as far as it was looked up in this step.
 local standing = {}
-
-local function split(edge)
-  local place, on, id = string.match(edge, '^(%-?%d+) (%a) (.*)$')
-  return tonumber(place), on, id
-end
-
-local function leave_blocked(id, queue)
-  call('ZREM', P .. 'blocked:' .. queue, id)
-  call('ZREM', P .. 'gates', id)
-end
 
 -- Lets a blocked job go that needs nothing more.
 local function free(id)
   local key = JOB .. id
   local f = call('HMGET', key, 'q', 'n', 'p', 'D', 'E', 'T', 'x', 'B')
-  leave_blocked(id, f[1])
   if f[8] then
+    leave(P .. 'gates', id)
     finish(id, 's', '')
     return
   end
+  leave(P .. 'blocked:' .. f[1], id)
   if f[6] then
     local ends = now + f[6]
     call('HSET', key, 'i', 1, 'x', f[7] and math.min(ends, f[7]) or ends)
@@ -39,17 +37,18 @@ local function free(id)
   local due = math.max(now + (f[4] or 0), tonumber(f[5] or 0))
   if due > now then
     call('HSET', key, 's', 'd', 'd', due)
-    call('ZADD', P .. 'delayed:' .. f[1], due, id)
+    add(P .. 'delayed:' .. f[1], due, id)
   else
     call('HSET', key, 's', 'q')
-    call('ZADD', P .. 'q:' .. f[1], place(f[2], f[3]), id)
+    add(P .. 'q:' .. f[1], place(f[2], f[3]), id)
   end
   wake(f[1])
 end
 
 -- Ends a blocked job that can never start.
 local function lose(id, on, ending, err)
-  leave_blocked(id, call('HGET', JOB .. id, 'q'))
+  leave(P .. 'blocked:' .. call('HGET', JOB .. id, 'q'), id)
+  leave(P .. 'gates', id)
   if on == 'f' or ending == 'unneeded' then
     finish(id, 'c', 'unneeded')
   else
@@ -57,34 +56,49 @@ local function lose(id, on, ending, err)
   end
 end
 
-local function standing_of(target)
-  if not standing[target] then
-    local f = call('HMGET', JOB .. target, 's', 'N', 'M', 'B')
-    standing[target] = { f[1] == 'b', tonumber(f[2] or 0), tonumber(f[3] or 0), f[4] == '2' }
+local function standing_of(id)
+  local is = standing[id]
+  if not is then
+    local f = call('HMGET', JOB .. id, 's', 'N', 'M', 'B', 'n')
+    is = { blocked = f[1] == 'b', need = tonumber(f[2] or 0), spare = tonumber(f[3] or 0), replaced = f[4] == '2' }
+    is.number = f[5]
+    standing[id] = is
   end
-  return standing[target]
+  return is
+end
+
+-- Lets a job go, or ends it, if that is decided now; else it is written later what it needs.
+local function decide(id, is, on, ending, err)
+  is.changed = true
+  if is.need > 0 and is.spare >= 0 then
+    return
+  end
+  is.blocked = false
+  call('HSET', JOB .. id, 'N', is.need, 'M', is.spare)
+  if is.need <= 0 then
+    free(id)
+  else
+    lose(id, on, ending, err)
+  end
+end
+
+local function counts(on, ending)
+  return on == 'e' or (on == 's' and ending == 'success') or (on == 'f' and ending == 'failure')
 end
 
 -- Lets the end of a source count for a target.
 local function follow(edge, ending, err)
-  local at, on, target = split(edge)
+  local at, on, number, target = split(edge)
   local is = standing_of(target)
-  if not is[1] or (is[4] and at ~= RESULT_PLACE) then
+  if not is.blocked or is.number ~= number or (is.replaced and at ~= RESULT_PLACE) then
     return
   end
-  if on == 'e' or (on == 's' and ending == 'success') or (on == 'f' and ending == 'failure') then
-    is[2] = is[2] - 1
+  if counts(on, ending) then
+    is.need = is.need - 1
   else
-    is[3] = is[3] - 1
+    is.spare = is.spare - 1
   end
-  is[5] = true
-  if is[2] <= 0 then
-    standing[target] = { false }
-    free(target)
-  elseif is[3] < 0 then
-    standing[target] = { false }
-    lose(target, on, ending, err)
-  end
+  decide(target, is, on, ending, err)
 end
 
 local function ending_of(state, reason)
@@ -94,30 +108,35 @@ local function ending_of(state, reason)
   return reason == 'unneeded' and 'unneeded' or 'failure'
 end
 
+-- Lets somebody go on with what is owed, whatever queues they wait for.
+local function wake_all()
+  owing = true
+  for _, queue in ipairs(call('SMEMBERS', P .. 'queues')) do
+    wake(queue)
+  end
+end
+
+-- Leaves the rest of a job's targets to the next step of anybody.
 local function owe(id)
   call('HSET', JOB .. id, 'O', 1)
   call('RPUSH', P .. 'owed', id)
+  if not owing then
+    wake_all()
+  end
 end
 
--- Tells the targets of an ended job, as many as the budget allows; the rest is owed.
-local function tell_targets_of(id)
-  local f = call('HMGET', JOB .. id, 's', 'z', 'e', 'L', 'U')
-  if not f[4] or not FINAL[f[1]] then
-    return
-  end
-  local ending, err, from = ending_of(f[1], f[2]), f[3] or '', tonumber(f[5] or 0)
-  local edges = {}
-  if f[4] == '+' then
-    edges = call('LRANGE', P .. 'edges:' .. id, from, from + budget - 1)
-  elseif from == 0 then
-    edges = { f[4] }
-  end
+-- Tells the targets of an ended job, as many as the budget allows. f: its state, reason, error, L, U.
+local function tell_targets_of(id, f)
+  local from, most = tonumber(f[5] or 0), budget
+  local edges = most > 0 and edges_from(id, f[4], from, most) or {}
+  local ending = ending_of(f[1], f[2])
   for _, edge in ipairs(edges) do
-    follow(edge, ending, err)
+    follow(edge, ending, f[3] or '')
   end
-  budget = budget - #edges
-  if f[4] == '+' and from + #edges < call('LLEN', P .. 'edges:' .. id) then
-    call('HSET', JOB .. id, 'U', from + #edges)
+  budget = most - #edges
+  local told = from + #edges
+  if budget == 0 and told < (f[4] == '+' and call('LLEN', P .. 'edges:' .. id) or 1) then
+    call('HSET', JOB .. id, 'U', told)
     owe(id)
   elseif f[5] then
     call('HDEL', JOB .. id, 'U')
@@ -128,63 +147,46 @@ end
 local function tell_targets()
   local at = 1
   while ENDED[at] do
-    if budget > 0 then
-      tell_targets_of(ENDED[at])
-    else
-      owe(ENDED[at])
-    end
-    at = at + 1
+    tell_targets_of(ENDED[at], ENDED[at + 1])
+    at = at + 2
   end
   ENDED = {}
-  for target, is in pairs(standing) do
-    if is[1] and is[5] then
-      call('HSET', JOB .. target, 'N', is[2], 'M', is[3])
+  for id, is in pairs(standing) do
+    if is.blocked and is.changed then
+      call('HSET', JOB .. id, 'N', is.need, 'M', is.spare)
     end
   end
   standing = {}
-end
-
--- Goes on where a script before left off.
-local function tell_owed()
-  while budget > 0 do
-    local id = call('LPOP', P .. 'owed')
-    if not id then break end
-    call('HDEL', JOB .. id, 'O')
-    tell_targets_of(id)
-    tell_targets()
+  -- At most as many as the budget lets end or go.
+  for key, list in pairs(leaving) do
+    call('ZREM', key, unpack(list))
   end
+  leaving = {}
+  write()
 end
 
--- Draws an edge from a job that is known to one that waits. An end that all others have been told of counts at once.
-local function lead(source, edge)
-  local key = JOB .. source
-  local f = call('HMGET', key, 's', 'z', 'e', 'L', 'O')
-  if not f[4] then
-    call('HSET', key, 'L', edge, 'i', 1)
-  else
-    if f[4] ~= '+' then
-      call('RPUSH', P .. 'edges:' .. source, f[4])
-      call('HSET', key, 'L', '+')
+-- Goes on where a script before left off, with a job that was taken from `owed`, or nil.
+local function tell_owed(id)
+  while id do
+    -- Not so for a new job of the same id.
+    if call('HDEL', JOB .. id, 'O') == 1 then
+      tell_targets_of(id, call('HMGET', JOB .. id, 's', 'z', 'e', 'L', 'U'))
+      tell_targets()
     end
-    call('RPUSH', P .. 'edges:' .. source, edge)
+    id = budget > 0 and call('LPOP', P .. 'owed')
   end
-  local at, on, target = split(edge)
-  call('ZADD', P .. 'sources:' .. target, at, at .. ' ' .. on .. ' ' .. source)
-  if FINAL[f[1]] and not f[5] then
-    follow(edge, ending_of(f[1], f[2]), f[3] or '')
+  if budget == 0 and not owing and call('EXISTS', P .. 'owed') == 1 then
+    wake_all()
   end
 end
 
--- Lets a gate need one less; false if it is not shut.
+-- Lets a blocked job need one less, as nobody holds it shut any more; false if it is not blocked.
 local function open_gate(id)
-  local f = call('HMGET', JOB .. id, 's', 'N')
-  if f[1] ~= 'b' then
+  local is = standing_of(id)
+  if not is.blocked then
     return false
   end
-  if tonumber(f[2]) > 1 then
-    call('HINCRBY', JOB .. id, 'N', -1)
-  else
-    free(id)
-  end
+  is.need = is.need - 1
+  decide(id, is)
   return true
 end
