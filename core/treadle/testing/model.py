@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from treadle.job import FINAL_STATES, Delivery, Job, State
-from treadle.settlement import Cancel, Complete, Fail, Release, Retry, Settlement
+from treadle.settlement import Cancel, Complete, Fail, Release, Replace, Retry, Settlement
 
 MAX_CRASHES = 2
 
@@ -127,6 +127,8 @@ class Model:
             case Release(suspect=suspect):
                 job.suspect = suspect
                 self._wait_or_end(job, 0)
+            case Replace():
+                raise NotImplementedError("the model knows no workflows: no rule of the machine replaces a job")
 
     # Clients ---------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, cast
 
 from treadle.edges import NO_PLACE, After, Edge
 from treadle.exceptions import ConfigurationError
@@ -130,7 +130,7 @@ class _Layout:
 
     def _wait_for_named(self, node: Node, named: Any) -> None:
         """Let a node wait for what the option `after` names: jobs by their ids or handles, or calls to be made too."""
-        several = named if isinstance(named, list | tuple | set | frozenset) else () if named is None else [named]
+        several = _several(named)
         # Whoever is named twice is waited for once.
         ids = dict.fromkeys(str(source) for source in several if not isinstance(source, dict))
         ends = {
@@ -263,6 +263,13 @@ def _require_own_ids(nodes: Sequence[Node]) -> None:
 
 def _handed_down(signature: Signature) -> dict[str, Any]:
     return {name: value for name, value in signature.options.items() if name not in _OWN}
+
+
+def _several(named: Any) -> Collection[Any]:
+    """What an option names, one or many, as a collection."""
+    if named is None:
+        return ()
+    return cast("Collection[Any]", named) if isinstance(named, list | tuple | set | frozenset) else (named,)
 
 
 def _id_of(signature: Signature) -> str:

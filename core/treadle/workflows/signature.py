@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from treadle.current import current_app_object
 from treadle.exceptions import ConfigurationError
@@ -53,12 +53,13 @@ class Signature(dict[str, Any]):
         self.own_app = app
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any], app: Treadle | None = None) -> Signature:
+    def from_dict(cls, content: Any, app: Treadle | None = None) -> Signature:
         """The signature that `content` (its JSON form, say) stands for. Raises ConfigurationError if it is none."""
         if isinstance(content, Signature) and app in (None, content.own_app):
             return content
         if not isinstance(content, Mapping):
             raise ConfigurationError(f"{content!r:.80} is no signature: expected a call such as task.s(...)")
+        content = cast("Mapping[str, Any]", content)
         kind = content.get("subtask_type")
         if "task" not in content or kind not in Signature.kinds:
             known = ", ".join(sorted(name for name in Signature.kinds if name))
@@ -272,9 +273,8 @@ def as_list(value: Any) -> list[Signature]:
     """One signature or several, in any form in which they travel, as a list of signatures."""
     if value is None:
         return []
-    several = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-    given: list[Mapping[str, Any]] = list(value) if several else [value]
-    return [Signature.from_dict(each) for each in given]
+    is_one = isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable)
+    return [Signature.from_dict(value)] if is_one else [Signature.from_dict(each) for each in value]
 
 
 def signature(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from treadle.brokers.redis.client import Client
 from treadle.brokers.redis.records import ON_LETTERS
@@ -45,7 +45,7 @@ def batches_of(jobs: Sequence[Job]) -> list[Arguments]:
     return batches
 
 
-def require_known(answer: Any) -> None:
+def require_known(answer: int | tuple[bytes, bytes]) -> None:
     """Raise ConfigurationError if that is what the script answered: a job names another one that nobody knows."""
     if not isinstance(answer, int):
         id, name = answer

@@ -15,7 +15,7 @@ def awaited(transaction: Transaction, seqs: Sequence[int]) -> set[int]:
     frontier, seen = set(seqs), set(seqs)
     while frontier:
         rows = transaction.rows(transaction.sql.awaiting, (transaction.pack(sorted(frontier)),))
-        frontier = set()
+        frontier = set[int]()
         for source, target, live, is_join in rows:
             if live is not None:
                 kept.add(source)

@@ -30,7 +30,7 @@ def prune(transaction: Transaction, retention: Retention, limit: int) -> int:
         too_old = _aged(transaction, state, retention.age_s(state), limit - len(seqs))
         # Both are the first that ended, so the longer list has the shorter one in it.
         seqs += too_many if len(too_many) > len(too_old) else too_old
-    kept = keeping.awaited(transaction, seqs) if seqs else set()
+    kept = keeping.awaited(transaction, seqs) if seqs else set[int]()
     seqs = [seq for seq in seqs if seq not in kept]
     if seqs:
         transaction.forget(seqs)

@@ -39,7 +39,7 @@ def command(invocation: Invocation, /, *, broker: str | None, concurrency: int, 
     from treadle.demo.run import run_demo
 
     paths = [*standard_library()[:files], *broken_files()]
-    show = Progress(len(paths), sys.stderr).show if not invocation.quiet else lambda _done: None
+    show = _show_nothing if invocation.quiet else Progress(len(paths), sys.stderr).show
     with _interruptible() as may_go_on, _place(broker or invocation.broker_url) as url:
         invocation.note(f"{len(paths)} files, one job each and one that adds up, {concurrency} children")
         report = run_demo(url, paths, concurrency=concurrency, show=show, may_go_on=may_go_on)
@@ -47,6 +47,10 @@ def command(invocation: Invocation, /, *, broker: str | None, concurrency: int, 
     for surprise in report.surprises:
         invocation.complain(surprise)
     return FAILED if report.surprises else OK
+
+
+def _show_nothing(done: int) -> None:
+    """Progress that nobody wishes to see."""
 
 
 def report_text(report: Report) -> str:
