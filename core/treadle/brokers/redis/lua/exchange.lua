@@ -93,6 +93,9 @@ end
 
 -- Lets the end of another job be this one's, and opens the gate before that one.
 local function replace(key, id, source, gate)
+  if call('HSETNX', key, 'W', id) == 1 then -- a job of no workflow begins one by it
+    call('ZADD', P .. 'workflow:' .. id, call('HGET', key, 'n'), id)
+  end
   if call('EXISTS', JOB .. source) == 0 then
     finish(id, 'f', 'skipped')
     return
