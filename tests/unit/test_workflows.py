@@ -528,6 +528,20 @@ class TestReplacing:
 
         assert run(worker, turn.delay()) == 3
 
+    def test_what_replaces_a_job_needs_an_id_of_its_own(self, worker: InlineWorker, tasks: Tasks) -> None:
+        result = tasks.become.s(tasks.add.s(1, 2).set(task_id="own")).apply_async(task_id="own")
+        with pytest.raises(ConfigurationError, match="own id"):
+            run(worker, result)
+
+    def test_a_job_that_replaces_itself_is_restarted_with_what_replaced_it(
+        self, app: Treadle, worker: InlineWorker, tasks: Tasks
+    ) -> None:
+        result = tasks.become.delay(tasks.fail.s())
+        worker.run_out(result)
+        assert result.workflow.progress().total == 2
+        assert len(result.workflow.retry()) == 1
+        assert app.AsyncResult(result.id).state == "PENDING"
+
 
 class TestInputs:
     def test_an_outage_while_inputs_are_read_releases_the_job(

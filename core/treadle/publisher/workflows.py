@@ -118,6 +118,8 @@ class Workflows:
         planned = plan_own(whole)
         if planned.handle is None:
             raise ConfigurationError("replace() with an empty chain: there is nothing to run in the place of this job")
+        if any(node.id == request.id for node in planned.nodes):
+            raise ConfigurationError("replace() with a call of this job's own id: it needs another one")
         gate = gate_of(new_id())
         stages = list(staged(planned.nodes, gate))
         for node in planned.nodes:

@@ -273,8 +273,11 @@ def as_list(value: Any) -> list[Signature]:
     """One signature or several, in any form in which they travel, as a list of signatures."""
     if value is None:
         return []
-    is_one = isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable)
-    return [Signature.from_dict(value)] if is_one else [Signature.from_dict(each) for each in value]
+    return [Signature.from_dict(each) for each in (value if _is_several(value) else (value,))]
+
+
+def _is_several(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
 
 
 def signature(

@@ -81,6 +81,9 @@ class MemoryStore(Shelf):
         entry.blank()
         entry.is_join = entry.is_replaced = True
         entry.need, entry.spare = entry.first_need, entry.first_spare = 1, 0
+        if not entry.workflow:  # a job of no workflow begins one by it
+            entry.workflow = entry.id
+            self.workflows[entry.id][entry.seq] = entry
         self.put_blocked(entry)
         self.tellings.lead(source, Edge(entry.id, RESULT_PLACE))
         if gate is not None and gate.is_gate:

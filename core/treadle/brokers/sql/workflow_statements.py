@@ -44,7 +44,9 @@ WORKFLOW_TEXTS: Final[Mapping[str, str]] = {
     "payloads": "SELECT seq, payload FROM {job} WHERE seq {members}",
     # Replacing -----------------------------------------------------------------------------------------
     "become_join": "UPDATE {live} SET is_join = 2, need = 1, spare = 0 WHERE seq = ?",
-    "became_join": "UPDATE {job} SET is_join = 2, need = 1, spare = 0 WHERE seq = ?",
+    # A job of no workflow begins one by it.
+    "became_join": """
+        UPDATE {job} SET is_join = 2, need = 1, spare = 0, workflow = coalesce(workflow, id) WHERE seq = ?""",
     # Looking -------------------------------------------------------------------------------------------
     "inputs": """
         SELECT s.id, e.place, o.state, o.reason, o.result, o.error, s.is_join, s.options

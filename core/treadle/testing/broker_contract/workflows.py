@@ -740,6 +740,18 @@ class WorkflowCases:
         assert run(child) == ["new", "b"]
         assert stage.states("ab") == ["succeeded", "succeeded"]
 
+    def test_a_job_of_no_workflow_is_a_part_of_that_which_replaces_it(self, stage: Stage) -> None:
+        stage.broker.publish([job("a")])
+        child = stage.child()
+        delivery = child.take_one()
+        stage.broker.publish([job("new", need=1, workflow="a"), gate("g", Edge("new", NO_PLACE))])
+        child.settle(Replace(delivery, "new", "g"))
+        run(child, fails=["new"])
+        assert {node.id for node in stage.broker.nodes("a").nodes} >= {"a", "new"}
+        assert stage.broker.restart("a") == ["new"]
+        assert run(child) == ["new"]
+        assert stage.states(["a"]) == ["succeeded"]
+
     def test_nothing_is_restarted_where_nothing_went_wrong(self, stage: Stage) -> None:
         stage.broker.publish([each._replace(workflow="w") for each in steps("a", "b")])
         run(stage.child())

@@ -14,6 +14,9 @@ local function replace(key, id, source, gate, cancelling)
     shut_for_good(gate)
     return
   end
+  if call('HSETNX', key, 'W', id) == 1 then -- a job of no workflow begins one by it
+    call('ZADD', P .. 'workflow:' .. id, call('HGET', key, 'n'), id)
+  end
   call('HDEL', key, 'j', 'J', 'u', 'e', 'g')
   call('HSET', key, 's', 'b', 'B', 2, 'N', 1, 'M', 0, 'F', 1, 'G', 0)
   lead(source, { { RESULT_PLACE, 's', call('HGET', key, 'n'), id } })
