@@ -37,9 +37,9 @@ class Entry:
     alone = False
     verdict = b""
     verdict_reason = ""
-    #: Who waits for its end, and whether they have been told of it.
+    #: Who waits for its end, and how many of them, from the first on, an end of it was told to or is owed to.
     edges: tuple[Edge, ...] = ()
-    is_told = False
+    told = 0
     #: What it waits for itself, while it is blocked.
     need = 0
     spare = 0

@@ -125,6 +125,8 @@ class MemoryStore(Shelf):
         for job in jobs:
             if job.id not in self.entries:
                 self.admit(job, now_ms)
+            elif job.edges:
+                self.tellings.connect_again(self.entries[job.id], job)
 
     def admit(self, job: Job, now_ms: int) -> None:
         """Store one new job: queued, or scheduled if it is not due yet, or blocked."""

@@ -52,11 +52,8 @@ class Tellings:
     def connect(self, entry: Entry, job: Job) -> None:
         """Draw the edges of a new job that stands in its place already, and count what has ended."""
         for edge in job.edges:
-            target = self._shelf.entries[edge.target]
             self._sources[edge.target].add(edge.place, entry.id)
-            if edge.grows and target.state == "blocked":
-                target.need += 1
-                target.first_need += 1
+            self._grow(edge)
         for source, place, on in job.after:
             self.lead(self._shelf.entries[source], Edge(entry.id, place, on))
 
@@ -65,7 +62,22 @@ class Tellings:
         source.edges = (*source.edges, edge)
         self._sources[edge.target].add(edge.place, source.id)
         if source.is_final:
+            source.told = len(source.edges)
             self._follow(source, edge)
+
+    def connect_again(self, entry: Entry, job: Job) -> None:
+        """Draw those edges of a job that were not known of it when it was published before."""
+        drawn = {(edge.target, edge.place) for edge in entry.edges}
+        for edge in job.edges:
+            if (edge.target, edge.place) not in drawn:
+                self._grow(edge)
+                self.lead(entry, edge)
+
+    def _grow(self, edge: Edge) -> None:
+        target = self._shelf.entries[edge.target]
+        if edge.grows and target.state == "blocked":
+            target.need += 1
+            target.first_need += 1
 
     def inputs(self, target: Entry, *, after: int, limit: int) -> list[Input]:
         """What became of the ended jobs that lead to this one, by their place."""
@@ -107,9 +119,9 @@ class Tellings:
 
     def owe(self, source: Entry) -> None:
         """Remember that a job has ended whose targets wait to be told."""
-        if source.edges and not source.is_told:
-            source.is_told = True
-            self._owed.append(iter([(source, edge) for edge in source.edges]))
+        if source.told < len(source.edges):
+            self._owed.append(iter([(source, edge) for edge in source.edges[source.told :]]))
+            source.told = len(source.edges)
 
     def tell(self, most: int = MOST_EDGES) -> bool:
         """Tell as many targets as one step may, also of what ends by that; whether all have been told."""
@@ -160,7 +172,7 @@ class Tellings:
         """Block again, as at first, those of these ended jobs that waited for others; answers the rest."""
         chosen = {entry.id: entry for entry in entries}
         for entry in chosen.values():
-            entry.is_told = False
+            entry.told = 0
         blocked = [entry for entry in chosen.values() if _waited(entry)]
         for entry in blocked:
             entry.need, entry.spare = entry.first_need, entry.first_spare

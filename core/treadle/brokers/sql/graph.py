@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +11,7 @@ from treadle.brokers.sql.executor import Row
 from treadle.brokers.sql.publishing import due_ms, expires_ms
 from treadle.brokers.sql.rows import BLOCKED, EDGE_CODES, JOIN, QUEUED, SCHEDULED, SUCCEEDED, Live, Outcome, ended
 from treadle.brokers.sql.store import Transaction
-from treadle.edges import After
+from treadle.edges import After, Edge
 from treadle.exceptions import ConfigurationError
 from treadle.job import Job
 
@@ -31,7 +31,11 @@ def publish(transaction: Transaction, jobs: Sequence[Job]) -> None:
     seqs = known | seqs_of(transaction, [job.id for job in new])
     _insert_live(transaction, new, seqs)
     _draw_edges(transaction, new, seqs)
-    lead_from(transaction, {seqs[job.id]: job.after for job in new if job.after}, seqs)
+    waiting = defaultdict(list, {seqs[job.id]: list(job.after) for job in new if job.after})
+    for source, edge in _not_drawn(transaction, [job for job in jobs if job.id in known and job.edges], seqs):
+        _grow(transaction, Counter([seqs[edge.target]] if edge.grows else ()))
+        waiting[seqs[edge.target]].append(After(source, edge.place, edge.on))
+    lead_from(transaction, waiting, seqs)
     transaction.rings_consumers = True
 
 
@@ -145,13 +149,28 @@ def _draw_edges(transaction: Transaction, jobs: Sequence[Job], seqs: Mapping[str
     ]
     for some in _pieces(edges):
         transaction.many(transaction.sql.insert_edge, some)
-    grown = Counter(seqs[edge.target] for job in jobs for edge in job.edges if edge.grows)
-    for target, more in sorted(grown.items()):
-        if transaction.run(transaction.sql.grow, (more, target)):
-            transaction.run(transaction.sql.grow_first, (more, target))
+    _grow(transaction, Counter(seqs[edge.target] for job in jobs for edge in job.edges if edge.grows))
     done = {seqs[job.id]: telling.End(SUCCEEDED, "", None) for job in jobs if job.is_join and job.need <= 0}
     if done:
         telling.tell_ends(transaction, done)
+
+
+def _not_drawn(transaction: Transaction, jobs: Sequence[Job], seqs: Mapping[str, int]) -> Iterator[tuple[str, Edge]]:
+    """The edges of jobs that were stored before, but those that were drawn then."""
+    packed = transaction.pack(sorted({seqs[job.id] for job in jobs}))
+    rows = transaction.rows(transaction.sql.edges_of, (packed,)) if jobs else ()
+    drawn = {(source, target, place) for source, target, place, _ in rows}
+    for job in jobs:
+        for edge in job.edges:
+            if (seqs[job.id], edge.target, edge.place) not in drawn:
+                yield job.id, edge
+
+
+def _grow(transaction: Transaction, targets: Mapping[int, int]) -> None:
+    """Let targets that still wait need more."""
+    for target, more in sorted(targets.items()):
+        if transaction.run(transaction.sql.grow, (more, target)):
+            transaction.run(transaction.sql.grow_first, (more, target))
 
 
 def _spelled(transaction: Transaction, statement: str, names: Sequence[Any]) -> list[Row]:

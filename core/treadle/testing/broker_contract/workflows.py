@@ -356,6 +356,22 @@ class WorkflowCases:
 
     # Waiting for jobs that are known already ---------------------------------------------------------
 
+    def test_a_known_job_counts_for_what_it_leads_to_for_the_first_time(self, stage: Stage) -> None:
+        child = stage.child()
+        stage.broker.publish([job("ended"), job("failed"), job("running")])
+        first, second, running = child.take(3)
+        child.settle(Complete(first, b"json:1"), Fail(second, "error", b"json:why"))
+        graph = [join("j", need=3), *members("j", "ended", "running", "new")]
+        errback = [job("errback", need=1), job("failed", edges=(Edge("errback", 0, "failure"),))]
+        stage.broker.publish([*graph, *errback])
+        assert stage.states(["j", "errback"]) == ["blocked", "queued"]
+        stage.broker.publish([*graph, *errback])
+        assert sorted(run(child)) == ["errback", "new"]
+        assert stage.states("j") == ["blocked"]
+        child.settle(Complete(running, b"json:2"))
+        assert stage.states("j") == ["succeeded"]
+        assert [each.id for each in stage.broker.inputs("j")] == ["ended", "running", "new"]
+
     def test_a_job_may_wait_for_others_that_are_known(self, stage: Stage) -> None:
         stage.publish("a", "b")
         stage.broker.publish([after("c", "a", "b")])

@@ -4,7 +4,7 @@
 --   1 and what is unusual about it: priority, options, delay, eta, ttl, expires, redeliver; or
 --   2, the same, and its part in a workflow: need, spare, join, workflow, how many edges and for each target, place, on
 --   and 1 if it lets the target grow; how many it waits for and for each source, place, on.
--- A job whose id is known is left alone.
+-- A job whose id is known is left alone; what it was not known to lead to is led to from now on.
 -- Answers how many were stored; or {id, name} of a job and one that it names and nobody knows: then none was stored.
 local count, has_workflow = tonumber(ARGV[1]), ARGV[2] == '1'
 local queues, stored = {}, 0
@@ -54,6 +54,8 @@ while i <= #ARGV do
       loaded.numbers[id] = number
     end
     store(JOB .. id, seq, number, i)
+  elseif has_workflow and ARGV[i + 4] == '2' then
+    rarely().connect_again(id, i)
   end
   i = behind(i)
 end

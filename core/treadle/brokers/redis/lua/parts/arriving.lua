@@ -40,6 +40,29 @@ end
 -- What is done once all jobs stand where they belong: joins of none end, targets grow, and what is waited for leads.
 local done, growth, sources, leading = {}, {}, {}, {}
 
+-- Notes that a job which is known leads to another one.
+local function let_lead(source, at_place, on, number, id)
+  if not leading[source] then
+    leading[source] = {}
+    sources[#sources + 1] = source
+  end
+  table.insert(leading[source], { at_place, on, number, id })
+end
+
+-- Notes those edges of a job that were not known of it when it was stored.
+local function connect_again(id, i)
+  local number = number_of(id)
+  for at = i + 17, i + 16 + 4 * ARGV[i + 16], 4 do
+    local target, at_place, on, grows = unpack(ARGV, at, at + 3)
+    if not call('ZSCORE', P .. 'sources:' .. target, edge_of(at_place, on, number, id)) then
+      let_lead(id, at_place, on, number_of(target), target)
+      if grows == '1' then
+        growth[target] = (growth[target] or 0) + 1
+      end
+    end
+  end
+end
+
 -- Draws the edges of a new job, and notes what it waits for; its in-edges come last.
 local function connect(id, number, i, fields)
   local count, drawn = tonumber(ARGV[i + 16]), {}
@@ -60,12 +83,7 @@ local function connect(id, number, i, fields)
     draw(id, nil, drawn)
   end
   for after = at + 1, at + 3 * ARGV[at], 3 do
-    local source = ARGV[after]
-    if not leading[source] then
-      leading[source] = {}
-      sources[#sources + 1] = source
-    end
-    table.insert(leading[source], { ARGV[after + 1], ARGV[after + 2], number, id })
+    let_lead(ARGV[after], ARGV[after + 1], ARGV[after + 2], number, id)
   end
 end
 
@@ -127,4 +145,10 @@ local function unknown_name()
   end
 end
 
-return { take_part = take_part, connect_all = connect_all, unknown_name = unknown_name, numbers = numbers }
+return {
+  take_part = take_part,
+  connect_again = connect_again,
+  connect_all = connect_all,
+  unknown_name = unknown_name,
+  numbers = numbers,
+}
